@@ -1,2 +1,69 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: the developer's one entrance.
+//!
+//! Every command prints what it is doing and how long it took, and ends with one line and exit code 1 when it cannot go on.
+
+// A command line tool speaks on standard output.
+#![allow(clippy::print_stdout)]
+
+mod admin;
+mod bench;
+mod cargo;
+mod demo;
+mod deploy;
+mod http;
+mod process;
+mod python;
+mod run;
+mod stack;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::Arg;
+
+const HELP: &str = "\
+cargo xtask COMMAND [OPTIONS]
+
+  run             start everything on this machine, seed a demo salon, play a booking through three days
+  test            everything that has to hold: format, lints, tests, licences, and a deploy of the template
+  deploy          build for Lambda and deploy with SAM
+  bench startup   how long each function takes to its first request for work, beside the bare runtime
+  admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
+
+`cargo xtask COMMAND --help` tells more.";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let mut args = lexopt::Parser::from_env();
+    let Some(command) = args.next()? else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    match command {
+        Arg::Short('h') | Arg::Long("help") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Arg::Value(command) => match command.to_str() {
+            Some("run") => run::command(args),
+            Some("test") => test::command(args),
+            Some("deploy") => deploy::command(args),
+            Some("bench") => bench::command(args),
+            Some("admin") => admin::command(args),
+            _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
+        },
+        option => bail!("{}; `cargo xtask --help` lists the commands", option.unexpected()),
+    }
+}

@@ -1,0 +1,32 @@
+//! Calls of cargo on this workspace.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{process, workspace};
+
+/// The cargo that runs us, at the workspace's root.
+pub fn command() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace::root());
+    command
+}
+
+/// Builds what the local stack runs, in one call: every function, the stack itself and the admin tool.
+pub fn build_local() -> Result<()> {
+    let mut command = command();
+    command.args([
+        "build",
+        "--profile",
+        "local",
+        "--package",
+        "admin",
+        "--package",
+        "local-stack",
+    ]);
+    for name in workspace::functions()? {
+        command.args(["--package", &name]);
+    }
+    process::run(&mut command)
+}

