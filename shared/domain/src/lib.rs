@@ -1,1 +1,31 @@
-//! Stub.
+//! The rules of booking notifications: which messages a booking owes, when each is due, and whether it may leave.
+//!
+//! Architecture invariant: nothing here does I/O, reads a clock or draws a random number. `now` is always an argument,
+//! so the live system, the preview, the simulation and the tests all run the same functions.
+//!
+//! Start at [`plan`]: facts go in, the messages that should exist come out. [`decide`](decide::decide) asks the same
+//! questions again at the moment of sending. [`reconcile`](reconcile::reconcile) turns the difference between
+//! what should exist and what exists into ledger changes.
+
+pub mod booking;
+pub mod business;
+pub mod channel;
+pub mod client;
+pub mod contact;
+pub mod decide;
+pub mod facts;
+pub mod ids;
+pub mod message;
+pub mod money;
+pub mod notification_type;
+pub mod plan;
+pub mod quiet_hours;
+pub mod reconcile;
+pub mod resource;
+pub mod rule;
+pub mod task;
+pub mod template;
+pub mod text;
+pub mod timing;
+pub mod trace;
+pub mod zone;

@@ -1,0 +1,449 @@
+//! Ports: what the use cases need of the world. One trait per capability, which is also the unit of IAM.
+//!
+//! `shared/aws` implements them on the AWS SDK, `shared/testkit` in memory.
+
+use std::future::Future;
+
+use domain::booking::Booking;
+use domain::business::{Business, Location};
+use domain::channel::Channel;
+use domain::client::{Client, Device};
+use domain::contact::{Email, Phone};
+use domain::ids::{BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, ResourceId, ServiceId, TaskId};
+use domain::message::{AttendanceCheck, Message};
+use domain::resource::{Resource, ResourceDay, Service};
+use domain::rule::Rules;
+use domain::task::Task;
+use domain::template::Content;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// A port could not do what was asked. The class decides what the caller, and in the end the queue, does about it.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It may work on another try: a network fault, a timeout, a 5xx.
+    #[error("{operation} did not succeed this time")]
+    Retryable {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Source,
+    },
+    /// Too much at once: later, and slower.
+    #[error("{operation} was throttled")]
+    Throttled {
+        /// What was tried.
+        operation: &'static str,
+        /// What the service said.
+        #[source]
+        source: Source,
+    },
+    /// No use in trying again as it is.
+    #[error("{operation} was refused")]
+    Permanent {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Source,
+    },
+}
+
+/// The error behind a [`PortError`].
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+// ------------------------------------------------------------------ facts
+
+/// Names one stored fact. The business is part of every key but that of an API key, which tells the business.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A business's profile.
+    Business(BusinessId),
+    /// A business's rules.
+    Rules(BusinessId),
+    /// A location.
+    Location(BusinessId, LocationId),
+    /// A resource.
+    Resource(BusinessId, ResourceId),
+    /// A service.
+    Service(BusinessId, ServiceId),
+    /// A client.
+    Client(BusinessId, ClientId),
+    /// A booking.
+    Booking(BusinessId, BookingId),
+    /// A client's part in a booking.
+    Participation(BusinessId, BookingId, ClientId),
+    /// What holds a resource on a UTC day.
+    ResourceDay(BusinessId, ResourceId, Date),
+    /// The answer to a request with an `Idempotency-Key`, by the key's hash.
+    Answer(BusinessId, String),
+    /// A task.
+    Task(BusinessId, TaskId),
+    /// An API key, by its public prefix.
+    ApiKey(String),
+    /// A message in the ledger.
+    Message(BusinessId, BookingId, MessageId),
+    /// An attendance check in the ledger.
+    Check(BusinessId, BookingId, CheckId),
+}
+
+/// One stored fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entity", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each variant is documented at its type")]
+pub enum Item {
+    Business(Business),
+    Rules(Rules),
+    Location(Location),
+    Resource(Resource),
+    Service(Service),
+    Client(Client),
+    Booking(Booking),
+    Participation(Participation),
+    ResourceDay(ResourceDay),
+    Answer(Answer),
+    Task(Task),
+    ApiKey(ApiKey),
+    Message(Message),
+    Check(AttendanceCheck),
+}
+
+/// A client's part in a booking: what the index "a client's bookings by start" is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participation {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Which booking.
+    pub booking_id: BookingId,
+    /// Which client.
+    pub client_id: ClientId,
+    /// The booking's start (UTC).
+    pub start: Timestamp,
+    /// Whether the visit is still ahead as far as its status goes.
+    pub ahead: bool,
+}
+
+/// What was answered to a request, kept for 24 hours so that its repetition is answered alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whose request.
+    pub business_id: BusinessId,
+    /// SHA-256 of the `Idempotency-Key`, hex.
+    pub key_hash: String,
+    /// SHA-256 of the request it was first used with, hex.
+    pub request_hash: String,
+    /// The answer: the created or changed thing as JSON text.
+    pub body: String,
+    /// What its `ETag` said.
+    pub etag: u64,
+    /// From when on it is forgotten (UTC).
+    pub expires_at: Timestamp,
+}
+
+/// An API key of a business. The secret is kept as a hash only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The public part, which finds the record.
+    pub prefix: String,
+    /// SHA-256 of the secret part, hex. The secret has 256 random bits, so a plain hash cannot be guessed back.
+    pub secret_hash: String,
+    /// Who calls with it.
+    pub business_id: BusinessId,
+    /// When it was made (UTC).
+    pub created_at: Timestamp,
+}
+
+impl Item {
+    /// The key the item is stored under.
+    pub fn key(&self) -> Key {
+        match self {
+            Item::Business(x) => Key::Business(x.id.clone()),
+            Item::Rules(x) => Key::Rules(x.business_id.clone()),
+            Item::Location(x) => Key::Location(x.business_id.clone(), x.id.clone()),
+            Item::Resource(x) => Key::Resource(x.business_id.clone(), x.id.clone()),
+            Item::Service(x) => Key::Service(x.business_id.clone(), x.id.clone()),
+            Item::Client(x) => Key::Client(x.business_id.clone(), x.id.clone()),
+            Item::Booking(x) => Key::Booking(x.business_id.clone(), x.id.clone()),
+            Item::Participation(x) => {
+                Key::Participation(x.business_id.clone(), x.booking_id.clone(), x.client_id.clone())
+            }
+            Item::ResourceDay(x) => Key::ResourceDay(x.business_id.clone(), x.resource_id.clone(), x.day),
+            Item::Answer(x) => Key::Answer(x.business_id.clone(), x.key_hash.clone()),
+            Item::Task(x) => Key::Task(x.business_id.clone(), x.id.clone()),
+            Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
+            Item::Message(x) => Key::Message(x.business_id.clone(), x.booking_id.clone(), x.id.clone()),
+            Item::Check(x) => Key::Check(x.business_id.clone(), x.booking_id.clone(), x.id.clone()),
+        }
+    }
+}
+
+/// An item with its version, which rises by one with every write and guards against lost updates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The item.
+    pub item: Item,
+    /// Its version, from 1.
+    pub version: u64,
+}
+
+/// An item to write, and what must be there for the write to happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// The item as it shall be.
+    pub item: Item,
+    /// What must be there.
+    pub expect: Expect,
+}
+
+/// What a write expects to replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Absent,
+    /// The item at this version.
+    Version(u64),
+    /// Anything: for items that follow from others written with them.
+    Any,
+}
+
+/// Why a write did not happen. Nothing of it did.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Something else was there than expected: read again and think again.
+    #[error("another write came first")]
+    Conflict,
+    /// The store failed; whether the write happened is not known.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// Reads facts and ledger rows by key, all at once, each as it is at this moment.
+pub trait Read: Sync {
+    /// The items that exist, in no order. At most 100 keys.
+    fn read(&self, keys: Vec<Key>) -> impl Future<Output = Result<Vec<Stored>, PortError>> + Send;
+}
+
+/// Lists facts of one kind.
+pub trait List: Sync {
+    /// One page of a business's things of a kind, by id.
+    fn list(&self, business_id: &BusinessId, kind: Kind, page: Page) -> impl Future<Output = Result<Listed, PortError>> + Send;
+}
+
+/// A kind of fact that can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Locations.
+    Locations,
+    /// Resources.
+    Resources,
+    /// Services.
+    Services,
+    /// Clients.
+    Clients,
+    /// Tasks.
+    Tasks,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The cursor the page before ended with.
+    pub after: Option<String>,
+    /// At most so many, 1 to 100.
+    pub limit: u32,
+}
+
+/// A page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// What is on it.
+    pub items: Vec<Stored>,
+    /// Where the next one starts, if there may be one.
+    pub next: Option<String>,
+}
+
+/// Writes facts to `Bookings`: all of them or none, in one transaction.
+pub trait WriteFacts: Sync {
+    /// Writes at most 100 items.
+    fn write_facts(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
+}
+
+/// Finds a client's bookings.
+pub trait ClientBookings: Sync {
+    /// Parts in bookings that start at or after `from` (UTC), earliest first, at most 100. Up to a second or so behind.
+    fn bookings_of(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        from: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Participation>, PortError>> + Send;
+}
+
+// ------------------------------------------------------------------ ledger
+
+/// Reads a booking's whole ledger.
+pub trait ReadLedger: Sync {
+    /// Every message and check of a booking, as it is at this moment.
+    fn ledger_of(
+        &self,
+        business_id: &BusinessId,
+        booking_id: &BookingId,
+    ) -> impl Future<Output = Result<Vec<Stored>, PortError>> + Send;
+}
+
+/// Writes ledger rows: all of them or none.
+pub trait WriteLedger: Sync {
+    /// Writes at most 100 rows.
+    fn write_ledger(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
+}
+
+// ------------------------------------------------------------------ time and queues
+
+/// What arrives in a queue when something is due. Small: everything else is read again when it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// What is due.
+    #[serde(flatten)]
+    pub what: DueWhat,
+    /// Whose booking, and what belongs to it as far as was known, so that one read fetches all.
+    pub refs: Refs,
+    /// The instant it was due for (UTC): what it is judged by, however late it arrives.
+    pub at: Timestamp,
+}
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "due", rename_all = "snake_case")]
+pub enum DueWhat {
+    /// A message is to leave.
+    Message {
+        /// Which.
+        message_id: MessageId,
+        /// In which channel's queue.
+        channel: Channel,
+    },
+    /// Attendance is to be checked.
+    Check {
+        /// Which.
+        check_id: CheckId,
+        /// For what.
+        kind: domain::message::CheckKind,
+    },
+}
+
+/// A booking with the ids of what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refs {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Which booking.
+    pub booking_id: BookingId,
+    /// Where.
+    pub location_id: LocationId,
+    /// Whom or what it takes up.
+    pub resource_id: ResourceId,
+    /// What for.
+    pub service_id: ServiceId,
+    /// Who comes.
+    pub client_ids: Vec<ClientId>,
+}
+
+impl From<&Booking> for Refs {
+    fn from(booking: &Booking) -> Self {
+        Self {
+            business_id: booking.business_id.clone(),
+            booking_id: booking.id.clone(),
+            location_id: booking.location_id.clone(),
+            resource_id: booking.resource_id.clone(),
+            service_id: booking.service_id.clone(),
+            client_ids: booking.client_ids.clone(),
+        }
+    }
+}
+
+impl DueWhat {
+    /// The name of its timer: at most 64 characters of `[0-9a-zA-Z-_.]`, as EventBridge Scheduler asks.
+    /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
+    pub fn timer_name(&self) -> String {
+        match self {
+            DueWhat::Message { message_id, .. } => format!("message-{message_id}"),
+            DueWhat::Check { check_id, .. } => format!("check-{check_id}"),
+        }
+    }
+}
+
+/// Sets timers: something arrives in its queue at its time.
+pub trait SetTimer: Sync {
+    /// Sets the timer for `due.what` to `due.at`, or moves it there.
+    fn set_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Withdraws timers.
+pub trait CancelTimer: Sync {
+    /// Withdraws a timer; one that is not there is withdrawn already.
+    fn cancel_timer(&self, what: &DueWhat) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Puts what is due now into its queue.
+pub trait Enqueue: Sync {
+    /// Queues `due`, to arrive after `delay_seconds` (0 to 900).
+    fn enqueue(&self, due: &Due, delay_seconds: u32) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+// ------------------------------------------------------------------ providers
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An e-mail address.
+    Email(Email),
+    /// A phone.
+    Sms(Phone),
+    /// Every device of the client, at least one.
+    Push(Vec<Device>),
+}
+
+/// What a provider made of a message it did not take.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// It did not leave, and may on another try.
+    #[error("the provider did not take it this time")]
+    Again(#[source] Source),
+    /// It did not leave: too many at once.
+    #[error("the provider throttled")]
+    Throttled(#[source] Source),
+    /// It will never leave: the address cannot be reached.
+    #[error("the provider says the address cannot be reached")]
+    InvalidAddress(#[source] Source),
+    /// It will not leave as things stand: account, sender or content.
+    #[error("the provider refused it")]
+    Refused(#[source] Source),
+    /// Nobody knows whether it left: the answer was lost.
+    #[error("the provider's answer was lost")]
+    Unknown(#[source] Source),
+}
+
+/// Hands messages to a provider.
+pub trait Provider: Sync {
+    /// Sends one message; answers the provider's id for it.
+    fn send(&self, to: &Address, content: &Content) -> impl Future<Output = Result<String, ProviderError>> + Send;
+}
+
+// ------------------------------------------------------------------ clock and ids
+
+/// The one clock.
+pub trait Clock: Sync {
+    /// The present instant (UTC).
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes new ids.
+pub trait NewId: Sync {
+    /// An id never used before, sortable by time of making.
+    fn new_id(&self) -> String;
+
+    /// 256 random bits as hex: a secret.
+    fn new_secret(&self) -> String;
+}

@@ -1,0 +1,461 @@
+//! Bookings: their states, what may be done to them, and the history that messages are planned from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, ServiceId};
+use crate::money::Money;
+use crate::text::Notes;
+use crate::zone::Zone;
+
+/// How far a booking has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Made, not yet confirmed by staff.
+    Pending,
+    /// Confirmed.
+    Confirmed,
+    /// The client is there.
+    Arrived,
+    /// The visit is over.
+    Completed,
+    /// Called off before the visit.
+    Cancelled,
+    /// The client did not come.
+    NoShow,
+}
+
+impl Status {
+    /// Whether the visit is still ahead: neither begun, nor called off, nor missed.
+    pub fn is_ahead(self) -> bool {
+        matches!(self, Status::Pending | Status::Confirmed)
+    }
+
+    /// The name in the API and in texts for staff.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Confirmed => "confirmed",
+            Status::Arrived => "arrived",
+            Status::Completed => "completed",
+            Status::Cancelled => "cancelled",
+            Status::NoShow => "no_show",
+        }
+    }
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The client, online.
+    Online,
+    /// A staff member.
+    Staff,
+    /// The system, when a check came due.
+    System,
+}
+
+/// Whether one operation tells the client (S31, S34–S37). In JSON: `true`, `false` or `"none"`; absent is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Notify {
+    /// As the rules say.
+    #[default]
+    ByRules,
+    /// `true`: the sms goes even where the type or its sms is off.
+    Yes,
+    /// `false`: no sms for this operation; other channels as the rules say.
+    NoSms,
+    /// `"none"`: nothing on any channel.
+    Nothing,
+}
+
+impl Notify {
+    /// Whether nothing was said.
+    pub fn is_by_rules(&self) -> bool {
+        *self == Notify::ByRules
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum NotifyWritten {
+    Tick(bool),
+    Word(String),
+}
+
+impl Serialize for Notify {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Notify::ByRules => NotifyWritten::Word("by_rules".to_owned()),
+            Notify::Yes => NotifyWritten::Tick(true),
+            Notify::NoSms => NotifyWritten::Tick(false),
+            Notify::Nothing => NotifyWritten::Word("none".to_owned()),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Notify {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = || serde::de::Error::custom("expected true, false, \"none\" or \"by_rules\"");
+        match NotifyWritten::deserialize(deserializer).map_err(|_| expected())? {
+            NotifyWritten::Tick(true) => Ok(Notify::Yes),
+            NotifyWritten::Tick(false) => Ok(Notify::NoSms),
+            NotifyWritten::Word(word) if word == "none" => Ok(Notify::Nothing),
+            NotifyWritten::Word(word) if word == "by_rules" => Ok(Notify::ByRules),
+            NotifyWritten::Word(_) => Err(expected()),
+        }
+    }
+}
+
+/// What happened to a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// It was made.
+    Created,
+    /// Staff confirmed it.
+    Confirmed,
+    /// Its time was moved.
+    Rescheduled,
+    /// It was called off.
+    Cancelled,
+    /// The client came.
+    Arrived,
+    /// The visit ended.
+    Completed,
+    /// The client did not come.
+    NoShow,
+    /// The visit should have begun and the client was not there.
+    RunningLate,
+}
+
+/// One thing that happened, kept inside the booking so that planning needs nothing but the booking as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// The booking's revision from then on.
+    pub revision: u64,
+    /// When (UTC).
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Source,
+    /// Whether the client is told.
+    #[serde(default, skip_serializing_if = "Notify::is_by_rules")]
+    pub notify: Notify,
+}
+
+/// A booking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// Whose booking.
+    pub business_id: BusinessId,
+    /// The id.
+    pub id: BookingId,
+    /// Where.
+    pub location_id: LocationId,
+    /// Whom or what it takes up.
+    pub resource_id: ResourceId,
+    /// What for.
+    pub service_id: ServiceId,
+    /// Who comes; each has messages of their own. One to 20.
+    pub client_ids: Vec<ClientId>,
+    /// Start of the visit (UTC).
+    pub start: Timestamp,
+    /// End of the visit (UTC), after the start.
+    pub end: Timestamp,
+    /// The location's zone: whose wall times the visit is spoken of in.
+    pub zone: Zone,
+    /// Who made it.
+    pub source: Source,
+    /// How far it has come.
+    pub status: Status,
+    /// Rises with every change that matters to messages; what `If-Match` compares.
+    pub revision: u64,
+    /// The revision at which the present start was set: reminders belong to it, so that confirming does not repeat them.
+    pub time_revision: u64,
+    /// The latest events, oldest first, at most [`HISTORY`].
+    pub history: Vec<Event>,
+    /// For staff only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
+    /// What it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+}
+
+/// How many events a booking keeps. Messages of older ones have long left or been superseded.
+pub const HISTORY: usize = 30;
+
+/// Something done to an existing booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Staff confirms.
+    Confirm,
+    /// The visit moves to another time (UTC instants, the end after the start).
+    Reschedule {
+        /// New start.
+        start: Timestamp,
+        /// New end.
+        end: Timestamp,
+    },
+    /// Called off.
+    Cancel,
+    /// The client is there. Also corrects a no-show.
+    Arrive,
+    /// The visit is over.
+    Complete,
+    /// The client did not come.
+    NoShow,
+    /// Noticed by a check: the client should be there and is not.
+    RunLate,
+}
+
+/// The operation does not fit the booking's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a booking that is {} cannot be {operation}", .status.name())]
+pub struct IllegalTransition {
+    /// The state the booking is in.
+    pub status: Status,
+    /// What was tried, as a participle.
+    pub operation: &'static str,
+}
+
+impl Booking {
+    /// Adds the event of its making. Call once, on a booking that was just put together.
+    pub fn created(mut self, at: Timestamp, notify: Notify) -> Self {
+        self.revision = 1;
+        self.time_revision = 1;
+        let by = self.source;
+        self.history = vec![Event {
+            kind: EventKind::Created,
+            revision: 1,
+            at,
+            by,
+            notify,
+        }];
+        self
+    }
+
+    /// The booking after an operation, at `at`, by `by`.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] when the booking's state does not allow it (SPEC §2).
+    pub fn after(
+        &self,
+        operation: Operation,
+        at: Timestamp,
+        by: Source,
+        notify: Notify,
+    ) -> Result<Booking, IllegalTransition> {
+        use Status::{Arrived, Cancelled, Completed, Confirmed, NoShow, Pending};
+        let (allowed, kind, status, participle): (&[Status], _, _, _) = match operation {
+            Operation::Confirm => (&[Pending], EventKind::Confirmed, Confirmed, "confirmed"),
+            Operation::Reschedule { .. } => (
+                &[Pending, Confirmed],
+                EventKind::Rescheduled,
+                self.status,
+                "rescheduled",
+            ),
+            Operation::Cancel => (
+                &[Pending, Confirmed],
+                EventKind::Cancelled,
+                Cancelled,
+                "cancelled",
+            ),
+            Operation::Arrive => (
+                &[Confirmed, NoShow],
+                EventKind::Arrived,
+                Arrived,
+                "marked arrived",
+            ),
+            Operation::Complete => (&[Arrived], EventKind::Completed, Completed, "completed"),
+            Operation::NoShow => (
+                &[Pending, Confirmed],
+                EventKind::NoShow,
+                NoShow,
+                "marked a no-show",
+            ),
+            Operation::RunLate => (
+                &[Pending, Confirmed],
+                EventKind::RunningLate,
+                self.status,
+                "found running late",
+            ),
+        };
+        if !allowed.contains(&self.status) {
+            return Err(IllegalTransition {
+                status: self.status,
+                operation: participle,
+            });
+        }
+        let mut next = self.clone();
+        next.status = status;
+        // Being found late is an observation, not a change: it must not fail the If-Match of staff who act on it.
+        if operation != Operation::RunLate {
+            next.revision += 1;
+        }
+        if let Operation::Reschedule { start, end } = operation {
+            next.start = start;
+            next.end = end;
+            next.time_revision = next.revision;
+        }
+        next.history.push(Event {
+            kind,
+            revision: next.revision,
+            at,
+            by,
+            notify,
+        });
+        let excess = next.history.len().saturating_sub(HISTORY);
+        next.history.drain(..excess);
+        Ok(next)
+    }
+
+    /// Whether the client was already found late for the present time of the visit.
+    pub fn found_late(&self) -> Option<&Event> {
+        self.history
+            .iter()
+            .find(|event| event.kind == EventKind::RunningLate && event.revision >= self.time_revision)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    /// A booking made on 2026-11-20 at noon UTC for the 23rd, 10:00 to 11:00 in Lisbon.
+    pub(crate) fn booking() -> Booking {
+        Booking {
+            business_id: "b".parse().unwrap(),
+            id: "k".parse().unwrap(),
+            location_id: "l".parse().unwrap(),
+            resource_id: "r".parse().unwrap(),
+            service_id: "s".parse().unwrap(),
+            client_ids: vec!["c".parse().unwrap()],
+            start: "2026-11-23T10:00:00Z".parse().unwrap(),
+            end: "2026-11-23T11:00:00Z".parse().unwrap(),
+            zone: "Europe/Lisbon".parse().unwrap(),
+            source: Source::Staff,
+            status: Status::Confirmed,
+            revision: 0,
+            time_revision: 0,
+            history: vec![],
+            notes: None,
+            price: None,
+        }
+        .created(made(), Notify::ByRules)
+    }
+
+    pub(crate) fn made() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
+    }
+
+    fn with_status(status: Status) -> Booking {
+        Booking { status, ..booking() }
+    }
+
+    #[rstest]
+    fn only_the_transitions_of_the_spec_are_possible(
+        #[values(
+            Status::Pending,
+            Status::Confirmed,
+            Status::Arrived,
+            Status::Completed,
+            Status::Cancelled,
+            Status::NoShow
+        )]
+        from: Status,
+        #[values(
+            Operation::Confirm,
+            Operation::Cancel,
+            Operation::Arrive,
+            Operation::Complete,
+            Operation::NoShow
+        )]
+        operation: Operation,
+    ) {
+        use Status::{Arrived, Cancelled, Completed, Confirmed, NoShow, Pending};
+        let expected = match (from, operation) {
+            (Pending, Operation::Confirm) => Some(Confirmed),
+            (Pending | Confirmed, Operation::Cancel) => Some(Cancelled),
+            (Pending | Confirmed, Operation::NoShow) => Some(NoShow),
+            (Confirmed | NoShow, Operation::Arrive) => Some(Arrived),
+            (Arrived, Operation::Complete) => Some(Completed),
+            _ => None,
+        };
+        let result = with_status(from).after(operation, made(), Source::Staff, Notify::ByRules);
+        assert_eq!(result.as_ref().ok().map(|booking| booking.status), expected);
+        match result {
+            Ok(after) => assert_eq!((after.revision, after.history.len()), (2, 2)),
+            Err(error) => assert_eq!(error.status, from),
+        }
+    }
+
+    #[test]
+    fn moving_sets_the_time_revision_and_confirming_does_not() {
+        let pending = with_status(Status::Pending);
+        let confirmed = pending
+            .after(Operation::Confirm, made(), Source::Staff, Notify::ByRules)
+            .unwrap();
+        assert_eq!((confirmed.revision, confirmed.time_revision), (2, 1));
+        let to = Operation::Reschedule {
+            start: "2026-11-24T10:00:00Z".parse().unwrap(),
+            end: "2026-11-24T11:00:00Z".parse().unwrap(),
+        };
+        let moved = confirmed
+            .after(to, made(), Source::Staff, Notify::ByRules)
+            .unwrap();
+        assert_eq!((moved.revision, moved.time_revision), (3, 3));
+    }
+
+    #[test]
+    fn found_late_counts_for_the_present_time_only() {
+        let late = booking()
+            .after(Operation::RunLate, made(), Source::System, Notify::ByRules)
+            .unwrap();
+        assert_eq!(late.revision, 1, "an observation is no revision");
+        assert!(late.found_late().is_some());
+        let to = Operation::Reschedule {
+            start: "2026-11-24T10:00:00Z".parse().unwrap(),
+            end: "2026-11-24T11:00:00Z".parse().unwrap(),
+        };
+        assert!(
+            late.after(to, made(), Source::Staff, Notify::ByRules)
+                .unwrap()
+                .found_late()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_history_is_bounded() {
+        let mut booking = booking();
+        for _ in 0..HISTORY * 2 {
+            let to = Operation::Reschedule {
+                start: booking.start,
+                end: booking.end,
+            };
+            booking = booking.after(to, made(), Source::Staff, Notify::ByRules).unwrap();
+        }
+        assert_eq!(booking.history.len(), HISTORY);
+        assert_eq!(
+            booking.history.last().map(|event| event.revision),
+            Some(booking.revision)
+        );
+    }
+
+    #[test]
+    fn notify_is_a_tick_or_a_word() {
+        let read = |json: &str| serde_json::from_str::<Notify>(json);
+        assert_eq!(read("true").unwrap(), Notify::Yes);
+        assert_eq!(read("false").unwrap(), Notify::NoSms);
+        assert_eq!(read("\"none\"").unwrap(), Notify::Nothing);
+        assert!(read("\"nobody\"").is_err());
+        assert_eq!(serde_json::to_string(&Notify::NoSms).unwrap(), "false");
+    }
+}

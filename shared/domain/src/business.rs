@@ -1,0 +1,103 @@
+//! Businesses (tenants) and their locations.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contact::Phone;
+use crate::ids::{BusinessId, LocationId};
+use crate::quiet_hours::QuietHours;
+use crate::text::{Link, Name};
+use crate::timing::Interval;
+use crate::zone::Zone;
+
+/// A language we have texts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Locale {
+    /// English.
+    #[default]
+    En,
+    /// Russian.
+    Ru,
+}
+
+/// A business: the tenant, with what holds for all of its locations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Business {
+    /// The id, part of every key.
+    pub id: BusinessId,
+    /// The name clients know it by; never empty (S61).
+    pub name: Name,
+    /// The zone used where neither the recipient nor the location has one.
+    pub zone: Zone,
+    /// The language of clients who have none of their own.
+    pub locale: Locale,
+    /// The number clients may call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+    /// Where clients book online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking_url: Option<Link>,
+    /// Whether the business has taken the paid sms option; off by default (S15).
+    #[serde(default)]
+    pub sms_enabled: bool,
+    /// When sms and push wait; none means never (S27).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
+    /// Minutes after the end of the visit at which a client not marked arrived becomes a no-show by itself.
+    /// None, the default: only staff says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_show_after_minutes: Option<NoShowDelay>,
+}
+
+/// Minutes after the end of a visit, 1 to 1440.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct NoShowDelay(u32);
+
+/// Why a number is not a no-show delay.
+#[derive(Debug, thiserror::Error)]
+#[error("expected 1 to 1440 minutes")]
+pub struct InvalidNoShowDelay;
+
+impl NoShowDelay {
+    /// The delay as an interval.
+    pub fn interval(self) -> Option<Interval> {
+        Interval::minutes(self.0)
+    }
+}
+
+impl TryFrom<u32> for NoShowDelay {
+    type Error = InvalidNoShowDelay;
+    fn try_from(minutes: u32) -> Result<Self, InvalidNoShowDelay> {
+        if (1..=1440).contains(&minutes) {
+            Ok(Self(minutes))
+        } else {
+            Err(InvalidNoShowDelay)
+        }
+    }
+}
+
+impl From<NoShowDelay> for u32 {
+    fn from(delay: NoShowDelay) -> u32 {
+        delay.0
+    }
+}
+
+/// A branch of a business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Whose it is.
+    pub business_id: BusinessId,
+    /// The id.
+    pub id: LocationId,
+    /// The name clients know it by.
+    pub name: Name,
+    /// The zone its wall times are in.
+    pub zone: Zone,
+    /// Where to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Name>,
+    /// Quiet hours of its own, instead of those of the business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
+}

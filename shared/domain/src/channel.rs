@@ -1,0 +1,45 @@
+//! Channels: how a message travels.
+
+use serde::{Deserialize, Serialize};
+
+/// How a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// E-mail by SES.
+    Email,
+    /// Text message by SNS; the business pays for each segment.
+    Sms,
+    /// Push to every device the client has registered, by SNS mobile push.
+    Push,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Channel; 3] = [Channel::Email, Channel::Sms, Channel::Push];
+
+    /// The channel's name in the API, in keys and in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Email => "email",
+            Channel::Sms => "sms",
+            Channel::Push => "push",
+        }
+    }
+
+    /// Whether each message costs the business money, so that one that may have left is never sent again.
+    pub fn is_paid(self) -> bool {
+        matches!(self, Channel::Sms)
+    }
+
+    /// Whether quiet hours hold this channel back unless the business says otherwise (S27): all but e-mail.
+    pub fn keeps_quiet_hours(self) -> bool {
+        !matches!(self, Channel::Email)
+    }
+}
+
+impl std::fmt::Display for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

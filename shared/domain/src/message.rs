@@ -1,0 +1,249 @@
+//! Messages: one intended or sent text to one recipient on one channel, as it stands in the ledger.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::channel::Channel;
+use crate::ids::{BookingId, BusinessId, CheckId, ClientId, MessageId};
+use crate::notification_type::NotificationType;
+use crate::timing::Timing;
+use crate::trace::Trace;
+
+/// What makes a message this message and no other. It leaves at most once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageKey<'a> {
+    /// Whose.
+    pub business_id: &'a BusinessId,
+    /// Of which booking.
+    pub booking_id: &'a BookingId,
+    /// Of which revision: the event's for news, the one that set the time for reminders.
+    pub revision: u64,
+    /// About what.
+    pub kind: NotificationType,
+    /// Which step of the rule.
+    pub step: &'a Timing,
+    /// To whom.
+    pub client_id: &'a ClientId,
+    /// How.
+    pub channel: Channel,
+}
+
+impl MessageKey<'_> {
+    /// The message's id: 32 hex digits of a SHA-256, so equal keys give equal ids on every machine, forever.
+    pub fn id(&self) -> Option<MessageId> {
+        let Self {
+            business_id,
+            booking_id,
+            revision,
+            kind,
+            step,
+            client_id,
+            channel,
+        } = self;
+        let text =
+            format!("message|{business_id}|{booking_id}|{revision}|{kind}|{step}|{client_id}|{channel}");
+        digest(&text).parse().ok()
+    }
+}
+
+/// The id of an attendance check: one for each kind and each time the visit was set to.
+pub fn check_id(
+    business_id: &BusinessId,
+    booking_id: &BookingId,
+    kind: CheckKind,
+    time_revision: u64,
+) -> Option<CheckId> {
+    digest(&format!(
+        "check|{business_id}|{booking_id}|{time_revision}|{kind:?}"
+    ))
+    .parse()
+    .ok()
+}
+
+fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hex::encode(&hash[..16])
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageStatus {
+    /// Waits for its time.
+    Planned,
+    /// Waits for the end of quiet hours.
+    Deferred,
+    /// Due, on its way to the provider.
+    Queued,
+    /// Being handed to the provider, under a lease.
+    Sending,
+    /// The provider took it.
+    Accepted,
+    /// The provider refused it for good.
+    Failed,
+    /// Perhaps sent; the provider never said. Never repeated by itself on a paid channel.
+    Unknown,
+    /// Not sent, for the reason given.
+    Suppressed,
+    /// No longer owed: the booking changed before it left.
+    Superseded,
+}
+
+impl MessageStatus {
+    /// Waiting to leave: planning may still change or withdraw it.
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued
+        )
+    }
+
+    /// Closed without any attempt to send: planning may open it again.
+    pub fn was_withheld(self) -> bool {
+        matches!(self, MessageStatus::Suppressed | MessageStatus::Superseded)
+    }
+}
+
+/// Why a message was suppressed or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The booking no longer calls for it.
+    NotOwed,
+    /// The client has no address on the channel.
+    NoAddress,
+    /// Forbidden on the client card.
+    Banned,
+    /// The operation was made without a notice.
+    NotifyOff,
+    /// The business has not taken the sms option.
+    SmsOff,
+    /// The booking is not confirmed and the rule waits for that.
+    NotConfirmed,
+    /// The client has a future booking already.
+    FutureBooking,
+    /// Its time, or its use, had passed.
+    TooLate,
+    /// Quiet hours held it back beyond its use.
+    QuietHours,
+    /// The text could not be made from the template.
+    TemplateError,
+    /// The provider says the address cannot be reached, now or ever.
+    InvalidAddress,
+    /// The provider will not take it: the account, the sender or the content is at fault.
+    Refused,
+    /// The provider could not be reached, and the last attempt was used up.
+    ProviderDown,
+}
+
+/// A message in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Of which booking.
+    pub booking_id: BookingId,
+    /// See [`MessageKey::id`].
+    pub id: MessageId,
+    /// About what.
+    #[serde(rename = "type")]
+    pub kind: NotificationType,
+    /// Which step of the rule.
+    pub step: Timing,
+    /// Of which revision of the booking.
+    pub revision: u64,
+    /// To whom.
+    pub client_id: ClientId,
+    /// How.
+    pub channel: Channel,
+    /// Where it stands.
+    pub status: MessageStatus,
+    /// Why it did not leave, if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// When it is to leave (UTC), quiet hours counted in.
+    pub due: Timestamp,
+    /// When it was handed to the provider (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// The text as it left, or was about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The provider's own id for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// How often it was handed to the provider.
+    #[serde(default)]
+    pub attempts: u32,
+    /// While `sending`: until when (UTC, wall clock) the invocation that claimed it may still be at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
+    /// The judgement at planning and the latest one at sending.
+    pub traces: Vec<Trace>,
+}
+
+/// What an attendance check looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// The visit has begun and the client is not marked arrived.
+    Late,
+    /// The visit has ended and the client was never marked arrived.
+    NoShow,
+}
+
+/// An attendance check in the ledger: a timer, so that planning can find and withdraw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttendanceCheck {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Of which booking.
+    pub booking_id: BookingId,
+    /// See [`check_id`].
+    pub id: CheckId,
+    /// What it looks for.
+    pub kind: CheckKind,
+    /// When (UTC).
+    pub due: Timestamp,
+    /// Whether it no longer applies.
+    pub withdrawn: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_same_id_on_every_machine() {
+        let (business, booking, client) = ("b".parse().unwrap(), "k".parse().unwrap(), "c".parse().unwrap());
+        let step = "24h before start".parse().unwrap();
+        let key = MessageKey {
+            business_id: &business,
+            booking_id: &booking,
+            revision: 3,
+            kind: NotificationType::Reminder,
+            step: &step,
+            client_id: &client,
+            channel: Channel::Sms,
+        };
+        // Written down: ids already in ledgers and schedules must never change.
+        assert_eq!(key.id().unwrap().as_str(), "383eba220f62f457c26b2634366ae8bb");
+        assert_ne!(
+            key.id(),
+            MessageKey {
+                revision: 4,
+                ..key.clone()
+            }
+            .id()
+        );
+        assert_ne!(
+            key.id(),
+            MessageKey {
+                channel: Channel::Push,
+                ..key.clone()
+            }
+            .id()
+        );
+    }
+}

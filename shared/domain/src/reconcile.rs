@@ -1,0 +1,137 @@
+//! Reconciling: the difference between what should exist and what exists, as ledger changes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::facts::Facts;
+use crate::ids::{CheckId, MessageId};
+use crate::message::{AttendanceCheck, Message, MessageStatus};
+use crate::plan::{Outcome, Plan, PlannedMessage};
+
+/// What to change so that the ledger says what the plan says. Applying it and reconciling again changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Messages to write as given.
+    pub messages: Vec<Message>,
+    /// Checks to write as given.
+    pub checks: Vec<AttendanceCheck>,
+    /// Messages that are due and stand as `queued`: to be put into their queue. Includes ones that stood so already, since the
+    /// run that wrote them may have died before queueing them; a second copy in the queue is harmless.
+    pub to_queue: Vec<MessageId>,
+}
+
+/// Compares the plan with the ledger at `now` (UTC).
+pub fn reconcile(
+    facts: &Facts,
+    plan: &Plan,
+    messages: &[Message],
+    checks: &[AttendanceCheck],
+    now: Timestamp,
+) -> Difference {
+    let mut difference = Difference::default();
+    let existing: BTreeMap<&MessageId, &Message> =
+        messages.iter().map(|message| (&message.id, message)).collect();
+
+    for planned in &plan.messages {
+        let present = existing.get(&planned.id).copied();
+        let Some(wanted) = as_message(facts, planned, present, now) else {
+            continue;
+        };
+        if wanted.status == MessageStatus::Queued {
+            difference.to_queue.push(wanted.id.clone());
+        }
+        if present != Some(&wanted) {
+            difference.messages.push(wanted);
+        }
+    }
+    for message in messages {
+        let owed = plan.messages.iter().any(|planned| planned.id == message.id);
+        if message.status.is_open() && !owed {
+            difference.messages.push(Message {
+                status: MessageStatus::Superseded,
+                ..message.clone()
+            });
+        }
+    }
+    reconcile_checks(facts, plan, checks, &mut difference);
+    difference
+}
+
+/// The row a planned message should have, or `None` where the row that is there must stay as it is.
+fn as_message(
+    facts: &Facts,
+    planned: &PlannedMessage,
+    present: Option<&Message>,
+    now: Timestamp,
+) -> Option<Message> {
+    let (status, due, reason) = match planned.outcome {
+        Outcome::Leaves(due) | Outcome::Deferred(due) if due <= now => (MessageStatus::Queued, due, None),
+        Outcome::Leaves(due) => (MessageStatus::Planned, due, None),
+        Outcome::Deferred(due) => (MessageStatus::Deferred, due, None),
+        Outcome::Withheld(reason, due) => (MessageStatus::Suppressed, due, Some(reason)),
+    };
+    if let Some(present) = present {
+        let judged_at = present.traces.last().map(|trace| trace.at);
+        let reopens = due > now || judged_at.is_none_or(|judged_at| planned.known_at > judged_at);
+        let changeable =
+            present.status.is_open() || (present.status.was_withheld() && (reason.is_some() || reopens));
+        if !changeable {
+            return None;
+        }
+        let same = present.status == status && present.due == due && present.reason == reason;
+        // Sent back to wait at the moment of sending: the ledger knows better than the plan until the facts change.
+        let waits =
+            present.status == MessageStatus::Deferred && status == MessageStatus::Queued && present.due > now;
+        let withheld_already =
+            present.status == MessageStatus::Suppressed && status == MessageStatus::Suppressed;
+        if same || waits || withheld_already {
+            return Some(present.clone());
+        }
+    }
+    Some(Message {
+        business_id: facts.business.id.clone(),
+        booking_id: facts.booking.id.clone(),
+        id: planned.id.clone(),
+        kind: planned.kind,
+        step: planned.step.clone(),
+        revision: planned.revision,
+        client_id: planned.client_id.clone(),
+        channel: planned.channel,
+        status,
+        reason,
+        due,
+        sent_at: None,
+        text: None,
+        provider_id: None,
+        attempts: present.map_or(0, |present| present.attempts),
+        lease_until: None,
+        traces: vec![planned.trace.clone()],
+    })
+}
+
+fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[AttendanceCheck], difference: &mut Difference) {
+    let existing: BTreeMap<&CheckId, &AttendanceCheck> =
+        checks.iter().map(|check| (&check.id, check)).collect();
+    for planned in &plan.checks {
+        let wanted = AttendanceCheck {
+            business_id: facts.business.id.clone(),
+            booking_id: facts.booking.id.clone(),
+            id: planned.id.clone(),
+            kind: planned.kind,
+            due: planned.due,
+            withdrawn: false,
+        };
+        if existing.get(&planned.id) != Some(&&wanted) {
+            difference.checks.push(wanted);
+        }
+    }
+    for check in checks {
+        if !check.withdrawn && !plan.checks.iter().any(|planned| planned.id == check.id) {
+            difference.checks.push(AttendanceCheck {
+                withdrawn: true,
+                ..check.clone()
+            });
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Resources and services: what is booked, and how much of it there is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BookingId, BusinessId, LocationId, ResourceId, ServiceId};
+use crate::money::Money;
+use crate::text::Name;
+
+/// What a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// A person who serves clients.
+    Specialist,
+    /// A machine or tool.
+    Equipment,
+    /// A room or table.
+    Room,
+}
+
+/// A specialist, a piece of equipment or a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Whose it is.
+    pub business_id: BusinessId,
+    /// The id.
+    pub id: ResourceId,
+    /// Where it is.
+    pub location_id: LocationId,
+    /// The name clients know it by.
+    pub name: Name,
+    /// What it is.
+    pub kind: ResourceKind,
+    /// How many bookings it takes at a time, 1 or more.
+    pub capacity: u32,
+}
+
+/// What is booked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Whose it is.
+    pub business_id: BusinessId,
+    /// The id.
+    pub id: ServiceId,
+    /// The name clients know it by.
+    pub name: Name,
+    /// How long a visit takes, in minutes.
+    pub duration_minutes: u32,
+    /// Its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+}
+
+/// One booking's hold on a resource: from `start` up to, not including, `end`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Who holds it.
+    pub booking_id: BookingId,
+    /// First instant held (UTC).
+    pub start: Timestamp,
+    /// First instant free again (UTC).
+    pub end: Timestamp,
+}
+
+/// Everything that holds a resource on one UTC day: the guard against overlapping bookings. A booking over midnight
+/// stands in each day it touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceDay {
+    /// Whose resource.
+    pub business_id: BusinessId,
+    /// The resource.
+    pub resource_id: ResourceId,
+    /// The UTC day.
+    pub day: jiff::civil::Date,
+    /// The holds, in no order.
+    pub slots: Vec<Slot>,
+}
+
+impl ResourceDay {
+    /// A day nothing is booked on.
+    pub fn empty(business_id: BusinessId, resource_id: ResourceId, day: jiff::civil::Date) -> Self {
+        Self {
+            business_id,
+            resource_id,
+            day,
+            slots: Vec::new(),
+        }
+    }
+
+    /// Adds a hold, replacing an older one of the same booking. `false`, and nothing changed, when more than `capacity` bookings
+    /// would hold the resource at some instant.
+    pub fn hold(&mut self, slot: Slot, capacity: u32) -> bool {
+        let others: Vec<&Slot> = self
+            .slots
+            .iter()
+            .filter(|other| {
+                other.booking_id != slot.booking_id && other.start < slot.end && slot.start < other.end
+            })
+            .collect();
+        // The number of holds at a time rises only where one starts.
+        let most = others
+            .iter()
+            .map(|at| {
+                others
+                    .iter()
+                    .filter(|other| other.start <= at.start && at.start < other.end)
+                    .count()
+            })
+            .max()
+            .unwrap_or(0);
+        if most >= usize::try_from(capacity).unwrap_or(usize::MAX) {
+            return false;
+        }
+        self.release(&slot.booking_id);
+        self.slots.push(slot);
+        true
+    }
+
+    /// Takes a booking's hold away, if there is one.
+    pub fn release(&mut self, booking_id: &BookingId) {
+        self.slots.retain(|slot| &slot.booking_id != booking_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(id: &str, from: &str, to: &str) -> Slot {
+        let at = |time: &str| format!("2026-11-22T{time}:00Z").parse().unwrap();
+        Slot {
+            booking_id: id.parse().unwrap(),
+            start: at(from),
+            end: at(to),
+        }
+    }
+
+    fn day(slots: Vec<Slot>) -> ResourceDay {
+        let mut day = ResourceDay::empty(
+            "b".parse().unwrap(),
+            "r".parse().unwrap(),
+            "2026-11-22".parse().unwrap(),
+        );
+        day.slots = slots;
+        day
+    }
+
+    #[test]
+    fn overlapping_holds_are_refused_beyond_the_capacity() {
+        let mut one = day(vec![slot("a", "10:00", "11:00")]);
+        assert!(!one.hold(slot("b", "10:30", "11:30"), 1));
+        assert_eq!(one.slots.len(), 1, "a refused hold changes nothing");
+        assert!(
+            one.hold(slot("b", "11:00", "12:00"), 1),
+            "back to back is no overlap"
+        );
+        assert!(!one.hold(slot("c", "10:30", "11:30"), 1));
+        assert!(
+            one.hold(slot("c", "10:30", "11:30"), 2),
+            "a and b follow one another, so a second place is free"
+        );
+        assert!(!one.hold(slot("d", "10:45", "10:50"), 2));
+    }
+
+    #[test]
+    fn moving_a_booking_frees_its_old_hold() {
+        let mut day = day(vec![slot("a", "10:00", "11:00")]);
+        assert!(day.hold(slot("a", "10:30", "11:30"), 1));
+        assert_eq!(day.slots, vec![slot("a", "10:30", "11:30")]);
+        day.release(&"a".parse().unwrap());
+        assert!(day.slots.is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! Short texts people type: names, notes, links.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $expected:literal, $fits:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        #[doc = concat!("Why a text is not a [`", stringify!($name), "`].")]
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        #[error($expected)]
+        pub struct $error;
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                let text = text.trim().to_owned();
+                let fits: fn(&str) -> bool = $fits;
+                if fits(&text) { Ok(Self(text)) } else { Err($error) }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+            fn from_str(text: &str) -> Result<Self, $error> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> String {
+                text.0
+            }
+        }
+    };
+}
+
+text!(
+    /// A name: 1 to 200 characters on one line.
+    Name, InvalidName, "expected 1 to 200 characters on one line",
+    |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+);
+
+text!(
+    /// Notes: at most 2000 characters, lines allowed.
+    Notes, InvalidNotes, "expected at most 2000 characters",
+    |text| text.chars().count() <= 2000
+);
+
+text!(
+    /// A link that starts with `https://`, at most 500 printable ASCII characters.
+    Link, InvalidLink, "expected a link that starts with https://, at most 500 characters",
+    |text| text.len() <= 500
+        && text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
+        && text.bytes().all(|b| b.is_ascii_graphic())
+);
+
+text!(
+    /// A token that a push service gave an app: 1 to 2048 printable ASCII characters.
+    DeviceToken, InvalidDeviceToken, "expected 1 to 2048 printable ASCII characters",
+    |text| (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_trimmed_and_bounded() {
+        assert_eq!(
+            "  Salon Aurora ".parse::<Name>().unwrap().as_str(),
+            "Salon Aurora"
+        );
+        for bad in ["", "  ", "two\nlines", &"x".repeat(201)] {
+            assert!(bad.parse::<Name>().is_err());
+        }
+        assert!("https://a.example/b?c=d".parse::<Link>().is_ok());
+        for bad in [
+            "http://a.example",
+            "https://",
+            "javascript:alert(1)",
+            "https://a b",
+        ] {
+            assert!(bad.parse::<Link>().is_err());
+        }
+        assert!("x".repeat(2049).parse::<DeviceToken>().is_err());
+    }
+}

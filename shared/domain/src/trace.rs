@@ -1,0 +1,84 @@
+//! The decision trace: each check a message went through, with its inputs and its verdict, in order.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was looked at.
+    pub check: Check,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// The inputs, readable by staff; holds no address and no name.
+    pub because: String,
+}
+
+/// What a check looks at, in the order in which the checks are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Is the message still owed by the booking as it is now?
+    Owed,
+    /// Is there an address for the channel?
+    Address,
+    /// Has the business forbidden it on the client card (S44, S45)?
+    Ban,
+    /// Was the operation made without a notice (S31)?
+    Notify,
+    /// Has the business taken the paid sms option (S15)?
+    SmsOption,
+    /// Does the client have a future booking, so that no invitation is needed (S1)?
+    FutureBooking,
+    /// Was the booking made too late for this timing?
+    Lateness,
+    /// Is the message still of use?
+    UseBy,
+    /// Does it fall into quiet hours (S27)?
+    QuietHours,
+    /// Could the text be made?
+    Template,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing in the way.
+    Pass,
+    /// The message moves to another time.
+    Move,
+    /// The message does not leave.
+    Suppress,
+}
+
+/// The checks of one judgement: made when the message was planned and again when it was about to leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The instant the judgement was made for (UTC).
+    pub at: Timestamp,
+    /// The version of the rules it was made by.
+    pub rules_version: u64,
+    /// The checks in the order they were made. A suppressing check is the last.
+    pub steps: Vec<Step>,
+}
+
+impl Trace {
+    /// An empty trace.
+    pub fn new(at: Timestamp, rules_version: u64) -> Self {
+        Self {
+            at,
+            rules_version,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Notes a check.
+    pub fn note(&mut self, check: Check, verdict: Verdict, because: impl Into<String>) {
+        self.steps.push(Step {
+            check,
+            verdict,
+            because: because.into(),
+        });
+    }
+}
