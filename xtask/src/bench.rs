@@ -16,10 +16,12 @@ use crate::steps::{Steps, table};
 use crate::{cargo, process, workspace};
 
 const HELP: &str = "\
-cargo xtask bench startup
+cargo xtask bench startup [FUNCTION...]
 
 Builds every function and the bare runtime as they leave for AWS, starts each 30 times against a Runtime API on loopback and
-takes the time from the start of the process to its first request for work, and its memory then. Writes docs/benchmarks.md.";
+takes the time from the start of the process to its first request for work, and its memory then. Writes docs/benchmarks.md.
+
+  FUNCTION    only these, beside the bare runtime; writes nothing";
 
 /// Starts of each binary. They take turns, so that whatever else the machine does meets all of them.
 const ROUNDS: usize = 30;
@@ -42,11 +44,20 @@ const HEADING: &str = "## Start-up";
 pub fn command(mut args: lexopt::Parser) -> Result<()> {
     match args.next()? {
         Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
-        Some(Arg::Value(what)) if what == "startup" => match args.next()? {
-            None => startup()?,
-            Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
-            Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
-        },
+        Some(Arg::Value(what)) if what == "startup" => {
+            let mut only = Vec::new();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Arg::Value(name) => only.push(name.to_string_lossy().into_owned()),
+                    Arg::Short('h') | Arg::Long("help") => {
+                        println!("{HELP}");
+                        return Ok(());
+                    }
+                    other => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
+                }
+            }
+            startup(&only)?;
+        }
         _ => bail!("say what to measure: cargo xtask bench startup"),
     }
     Ok(())
@@ -67,11 +78,20 @@ impl Measured {
     }
 }
 
-fn startup() -> Result<()> {
+fn startup(only: &[String]) -> Result<()> {
+    let functions = workspace::functions()?;
+    if let Some(unknown) = only.iter().find(|name| !functions.contains(name)) {
+        bail!(
+            "there is no function {unknown}; there are {}",
+            functions.join(", ")
+        );
+    }
+    let wanted = functions
+        .into_iter()
+        .filter(|name| only.is_empty() || only.contains(name));
     let mut steps = Steps::new();
-    let mut names = vec![BARE.to_owned()];
-    names.extend(workspace::functions()?);
     let mut all = Vec::new();
+    let names = std::iter::once(BARE.to_owned()).chain(wanted);
     for name in names {
         // One package at a time: built together, each would carry the features of all.
         steps.run(&format!("build {name}"), || {
@@ -89,7 +109,9 @@ fn startup() -> Result<()> {
 
     let (table, over) = report(&all)?;
     println!("\n{table}");
-    write_section(&workspace::root().join("docs/benchmarks.md"), &section(&table)?)?;
+    if only.is_empty() {
+        write_section(&workspace::root().join("docs/benchmarks.md"), &section(&table)?)?;
+    }
     if !over.is_empty() {
         bail!(
             "over the limit of {} ms or {} MB: {}",

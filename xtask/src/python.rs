@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{process, steps, workspace};
 
@@ -44,7 +44,7 @@ impl Environment {
             .args(["-m", "venv", "--clear"])
             .arg(&folder)
             .output()
-            .context("python3 is not on this machine; Python 3.10 or newer is needed")?;
+            .map_err(|_| anyhow!("python3 is not on this machine; Python 3.10 or newer is needed"))?;
         if !made.status.success() {
             bail!("python3 -m venv does not work here; on Debian: apt-get install python3-venv");
         }

@@ -77,11 +77,11 @@ fn run(options: &Options) -> Result<()> {
     let mut stack = steps.run("start the local stack", || {
         Stack::start(options.port, options.keep)
     })?;
-    let salon = steps.run("seed the demo salon", || demo::seed(&stack, options.keep))?;
-    introduce(&stack, &salon);
+    let mut salon = steps.run("seed the demo salon", || demo::seed(&stack, options.keep))?;
+    introduce(&stack, &salon)?;
     if options.demo {
         steps.run("play a booking through three days", || {
-            demo::play(&stack, &salon, &interrupted)
+            demo::play(&stack, &mut salon, &interrupted)
         })?;
     }
     println!(
@@ -108,20 +108,23 @@ fn on_ctrl_c() -> Result<Receiver<()>> {
     Ok(receiver)
 }
 
-fn introduce(stack: &Stack, salon: &Salon) {
-    let (api, key) = (&stack.api, &salon.api_key);
+fn introduce(stack: &Stack, salon: &Salon) -> Result<()> {
+    let (api, control, key) = (&stack.api, &stack.control, &salon.api_key);
+    let json = "-H 'Content-Type: application/json'";
+    let authorization = format!("-H 'Authorization: Bearer {key}'");
     println!(
         "
   API       {api}
   API key   {key}
-  Outbox    {}
+  Outbox    {control}
 
   Try:
-    curl -s {api}/v1/bookings/{} -H 'Authorization: Bearer {key}'
-    curl -s {api}/v1/clients -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-         -d '{{\"name\": \"Ana Sousa\", \"phone\": \"+351912345679\", \"email\": \"ana@example.com\", \"locale\": \"en\"}}'
-    curl -s {}/outbox
+    curl -s {api}/v1/clients/{client} {authorization}
+    curl -s {api}/v1/bookings {authorization} {json} -d '{booking}'
+    curl -s {control}/outbox
 ",
-        stack.control, salon.booking_id, stack.control
+        client = salon.client_id,
+        booking = demo::booking_to_try(stack, salon)?,
     );
+    Ok(())
 }

@@ -31,7 +31,7 @@ impl Steps {
         if result.is_ok() {
             println!("    {name}: {}", seconds(took));
         }
-        result.with_context(|| format!("{name} failed after {}", seconds(took)))
+        result.with_context(|| name.to_owned())
     }
 
     /// Prints one line a step with its time, and the total.
