@@ -5,7 +5,7 @@
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 /// A schedule expression, parsed.
@@ -41,7 +41,7 @@ impl Expression {
             Self::Rate(every) => {
                 let start = start.unwrap_or(written);
                 let missed = written.as_second().saturating_sub(start.as_second()).max(0);
-                let steps = missed.div_ceil_by(every.as_secs());
+                let steps = (missed + every.as_secs() - 1) / every.as_secs();
                 start.checked_add(SignedDuration::from_secs(steps.checked_mul(every.as_secs())?)).ok()
             }
             Self::Cron(cron) => next_match(cron, zone, start.unwrap_or(written).max(written), true),
@@ -55,17 +55,6 @@ impl Expression {
             Self::Rate(every) => previous.checked_add(*every).ok(),
             Self::Cron(cron) => next_match(cron, zone, previous, false),
         }
-    }
-}
-
-/// Division of whole seconds, rounded up.
-trait DivCeil {
-    fn div_ceil_by(self, by: i64) -> i64;
-}
-
-impl DivCeil for i64 {
-    fn div_ceil_by(self, by: i64) -> i64 {
-        self / by + i64::from(self % by != 0)
     }
 }
 
@@ -118,7 +107,7 @@ fn next_match(cron: &Cron, zone: &TimeZone, from: Timestamp, inclusive: bool) ->
         wall = cron.find_next_occurrence(&wall, include_wall).ok()?;
         include_wall = false;
         let place = zone.to_ambiguous_timestamp(wall);
-        if place.offset().is_gap() {
+        if matches!(place.offset(), AmbiguousOffset::Gap { .. }) {
             continue;
         }
         let found = place.earlier().ok()?;

@@ -1,0 +1,188 @@
+//! Everything that left: e-mails, text messages and push messages, in memory and in a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Channel, lock};
+
+/// One message that a provider accepted and delivered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Unique in the outbox.
+    pub id: String,
+    /// When it left, in the stack's time.
+    pub at: Timestamp,
+    /// What it left by.
+    pub channel: Channel,
+    /// E-mail addresses joined by `, `; or a phone number; or the ARN of a push endpoint.
+    pub to: String,
+    /// Sender's address, or an sms's sender id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// An e-mail's subject, or a push message's title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The text, on every channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// An e-mail's HTML body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// An e-mail's further headers, `Cc`, `Bcc` and `Reply-To` included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// An e-mail's attachments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// A push endpoint's platform: `APNS` or `GCM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// A push endpoint's device token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// What the device gets: the platform's JSON, or the text that was sent for every platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
+    /// The message id that the provider answered with.
+    pub provider_id: String,
+}
+
+/// A header of an e-mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// An attachment of an e-mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// File name.
+    pub name: String,
+    /// Media type.
+    #[serde(rename = "type")]
+    pub media_type: String,
+    /// Content in base64.
+    pub content: String,
+}
+
+impl Entry {
+    /// A message without content yet.
+    pub(super) fn new(at: Timestamp, channel: Channel, to: String, provider_id: String) -> Self {
+        Self {
+            id: Uuid::new_v4().to_string(),
+            at,
+            channel,
+            to,
+            from: None,
+            subject: None,
+            text: None,
+            html: None,
+            headers: Vec::new(),
+            attachments: Vec::new(),
+            platform: None,
+            token: None,
+            payload: None,
+            provider_id,
+        }
+    }
+}
+
+/// The messages that left, oldest first.
+pub(super) struct Outbox {
+    path: PathBuf,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    entries: Vec<Entry>,
+    /// Counts changes, so that the page knows when to show itself anew.
+    revision: u64,
+}
+
+impl Outbox {
+    /// Opens `outbox.jsonl` in a directory: reads it back if it is kept, else begins it anew.
+    pub(super) fn new(state_dir: &Path, keep: bool) -> Self {
+        let path = state_dir.join("outbox.jsonl");
+        if let Err(error) = std::fs::create_dir_all(state_dir) {
+            tracing::error!(directory = %state_dir.display(), %error, "outbox directory not made");
+        }
+        let entries = if keep { read(&path) } else { Vec::new() };
+        let outbox = Self { path, inner: Mutex::new(Inner { entries, revision: 0 }) };
+        if !keep {
+            outbox.begin_file();
+        }
+        outbox
+    }
+
+    /// Takes in a message that left.
+    pub(super) fn record(&self, entry: Entry) {
+        let mut inner = lock(&self.inner);
+        if let Err(error) = append(&self.path, &entry) {
+            tracing::error!(file = %self.path.display(), %error, "outbox not written");
+        }
+        inner.entries.push(entry);
+        inner.revision += 1;
+    }
+
+    /// The messages by channel and by recipient (address, phone, endpoint or device token), oldest first.
+    pub(super) fn entries(&self, channel: Option<Channel>, to: Option<&str>) -> Vec<Entry> {
+        let wanted = |entry: &&Entry| {
+            channel.is_none_or(|channel| channel == entry.channel)
+                && to.is_none_or(|to| entry.to.split(", ").any(|each| each == to) || entry.token.as_deref() == Some(to))
+        };
+        lock(&self.inner).entries.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Forgets every message.
+    pub(super) fn clear(&self) {
+        let mut inner = lock(&self.inner);
+        inner.entries.clear();
+        inner.revision += 1;
+        self.begin_file();
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        lock(&self.inner).revision
+    }
+
+    fn begin_file(&self) {
+        if let Err(error) = File::create(&self.path) {
+            tracing::error!(file = %self.path.display(), %error, "outbox not begun");
+        }
+    }
+}
+
+fn append(path: &Path, entry: &Entry) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(&line)
+}
+
+fn read(path: &Path) -> Vec<Entry> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "outbox of the last run not read");
+            return Vec::new();
+        }
+    };
+    let mut entries = Vec::new();
+    for line in BufReader::new(file).lines() {
+        match line.map_err(serde_json::Error::io).and_then(|line| serde_json::from_str(&line)) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => tracing::error!(file = %path.display(), %error, "line of the outbox not understood"),
+        }
+    }
+    entries
+}
