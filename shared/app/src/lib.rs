@@ -1,1 +1,18 @@
-//! Stub.
+//! What the system does, one file per use case, over the [`ports`].
+//!
+//! Architecture invariant: nothing here names AWS, and every use case may be repeated, fail at any step or die after any write:
+//! run again, it ends in the same state, and no message leaves twice. `shared/testkit` proves it for each of them.
+
+pub mod authorize;
+pub mod change_booking;
+pub mod check_attendance;
+pub mod create_booking;
+pub mod create_business;
+pub mod deliver;
+pub mod edit_catalogue;
+pub mod error;
+pub mod load_facts;
+pub mod once;
+pub mod plan_booking;
+pub mod ports;
+pub mod timeline;

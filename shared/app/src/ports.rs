@@ -9,7 +9,9 @@ use domain::business::{Business, Location};
 use domain::channel::Channel;
 use domain::client::{Client, Device};
 use domain::contact::{Email, Phone};
-use domain::ids::{BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, ResourceId, ServiceId, TaskId};
+use domain::ids::{
+    BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, ResourceId, ServiceId, TaskId,
+};
 use domain::message::{AttendanceCheck, Message};
 use domain::resource::{Resource, ResourceDay, Service};
 use domain::rule::Rules;
@@ -228,7 +230,12 @@ pub trait Read: Sync {
 /// Lists facts of one kind.
 pub trait List: Sync {
     /// One page of a business's things of a kind, by id.
-    fn list(&self, business_id: &BusinessId, kind: Kind, page: Page) -> impl Future<Output = Result<Listed, PortError>> + Send;
+    fn list(
+        &self,
+        business_id: &BusinessId,
+        kind: Kind,
+        page: Page,
+    ) -> impl Future<Output = Result<Listed, PortError>> + Send;
 }
 
 /// A kind of fact that can be listed.
@@ -428,16 +435,14 @@ pub enum ProviderError {
 /// Hands messages to a provider.
 pub trait Provider: Sync {
     /// Sends one message; answers the provider's id for it.
-    fn send(&self, to: &Address, content: &Content) -> impl Future<Output = Result<String, ProviderError>> + Send;
+    fn send(
+        &self,
+        to: &Address,
+        content: &Content,
+    ) -> impl Future<Output = Result<String, ProviderError>> + Send;
 }
 
-// ------------------------------------------------------------------ clock and ids
-
-/// The one clock.
-pub trait Clock: Sync {
-    /// The present instant (UTC).
-    fn now(&self) -> Timestamp;
-}
+// ------------------------------------------------------------------ ids
 
 /// Makes new ids.
 pub trait NewId: Sync {

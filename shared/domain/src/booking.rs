@@ -230,13 +230,7 @@ impl Booking {
         self.revision = 1;
         self.time_revision = 1;
         let by = self.source;
-        self.history = vec![Event {
-            kind: EventKind::Created,
-            revision: 1,
-            at,
-            by,
-            notify,
-        }];
+        self.history = vec![Event { kind: EventKind::Created, revision: 1, at, by, notify }];
         self
     }
 
@@ -254,43 +248,19 @@ impl Booking {
         use Status::{Arrived, Cancelled, Completed, Confirmed, NoShow, Pending};
         let (allowed, kind, status, participle): (&[Status], _, _, _) = match operation {
             Operation::Confirm => (&[Pending], EventKind::Confirmed, Confirmed, "confirmed"),
-            Operation::Reschedule { .. } => (
-                &[Pending, Confirmed],
-                EventKind::Rescheduled,
-                self.status,
-                "rescheduled",
-            ),
-            Operation::Cancel => (
-                &[Pending, Confirmed],
-                EventKind::Cancelled,
-                Cancelled,
-                "cancelled",
-            ),
-            Operation::Arrive => (
-                &[Confirmed, NoShow],
-                EventKind::Arrived,
-                Arrived,
-                "marked arrived",
-            ),
+            Operation::Reschedule { .. } => {
+                (&[Pending, Confirmed], EventKind::Rescheduled, self.status, "rescheduled")
+            }
+            Operation::Cancel => (&[Pending, Confirmed], EventKind::Cancelled, Cancelled, "cancelled"),
+            Operation::Arrive => (&[Confirmed, NoShow], EventKind::Arrived, Arrived, "marked arrived"),
             Operation::Complete => (&[Arrived], EventKind::Completed, Completed, "completed"),
-            Operation::NoShow => (
-                &[Pending, Confirmed],
-                EventKind::NoShow,
-                NoShow,
-                "marked a no-show",
-            ),
-            Operation::RunLate => (
-                &[Pending, Confirmed],
-                EventKind::RunningLate,
-                self.status,
-                "found running late",
-            ),
+            Operation::NoShow => (&[Pending, Confirmed], EventKind::NoShow, NoShow, "marked a no-show"),
+            Operation::RunLate => {
+                (&[Pending, Confirmed], EventKind::RunningLate, self.status, "found running late")
+            }
         };
         if !allowed.contains(&self.status) {
-            return Err(IllegalTransition {
-                status: self.status,
-                operation: participle,
-            });
+            return Err(IllegalTransition { status: self.status, operation: participle });
         }
         let mut next = self.clone();
         next.status = status;
@@ -303,13 +273,7 @@ impl Booking {
             next.end = end;
             next.time_revision = next.revision;
         }
-        next.history.push(Event {
-            kind,
-            revision: next.revision,
-            at,
-            by,
-            notify,
-        });
+        next.history.push(Event { kind, revision: next.revision, at, by, notify });
         let excess = next.history.len().saturating_sub(HISTORY);
         next.history.drain(..excess);
         Ok(next)
@@ -399,54 +363,37 @@ pub(crate) mod tests {
     #[test]
     fn moving_sets_the_time_revision_and_confirming_does_not() {
         let pending = with_status(Status::Pending);
-        let confirmed = pending
-            .after(Operation::Confirm, made(), Source::Staff, Notify::ByRules)
-            .unwrap();
+        let confirmed = pending.after(Operation::Confirm, made(), Source::Staff, Notify::ByRules).unwrap();
         assert_eq!((confirmed.revision, confirmed.time_revision), (2, 1));
         let to = Operation::Reschedule {
             start: "2026-11-24T10:00:00Z".parse().unwrap(),
             end: "2026-11-24T11:00:00Z".parse().unwrap(),
         };
-        let moved = confirmed
-            .after(to, made(), Source::Staff, Notify::ByRules)
-            .unwrap();
+        let moved = confirmed.after(to, made(), Source::Staff, Notify::ByRules).unwrap();
         assert_eq!((moved.revision, moved.time_revision), (3, 3));
     }
 
     #[test]
     fn found_late_counts_for_the_present_time_only() {
-        let late = booking()
-            .after(Operation::RunLate, made(), Source::System, Notify::ByRules)
-            .unwrap();
+        let late = booking().after(Operation::RunLate, made(), Source::System, Notify::ByRules).unwrap();
         assert_eq!(late.revision, 1, "an observation is no revision");
         assert!(late.found_late().is_some());
         let to = Operation::Reschedule {
             start: "2026-11-24T10:00:00Z".parse().unwrap(),
             end: "2026-11-24T11:00:00Z".parse().unwrap(),
         };
-        assert!(
-            late.after(to, made(), Source::Staff, Notify::ByRules)
-                .unwrap()
-                .found_late()
-                .is_none()
-        );
+        assert!(late.after(to, made(), Source::Staff, Notify::ByRules).unwrap().found_late().is_none());
     }
 
     #[test]
     fn the_history_is_bounded() {
         let mut booking = booking();
         for _ in 0..HISTORY * 2 {
-            let to = Operation::Reschedule {
-                start: booking.start,
-                end: booking.end,
-            };
+            let to = Operation::Reschedule { start: booking.start, end: booking.end };
             booking = booking.after(to, made(), Source::Staff, Notify::ByRules).unwrap();
         }
         assert_eq!(booking.history.len(), HISTORY);
-        assert_eq!(
-            booking.history.last().map(|event| event.revision),
-            Some(booking.revision)
-        );
+        assert_eq!(booking.history.last().map(|event| event.revision), Some(booking.revision));
     }
 
     #[test]

@@ -69,11 +69,7 @@ impl NoShowDelay {
 impl TryFrom<u32> for NoShowDelay {
     type Error = InvalidNoShowDelay;
     fn try_from(minutes: u32) -> Result<Self, InvalidNoShowDelay> {
-        if (1..=1440).contains(&minutes) {
-            Ok(Self(minutes))
-        } else {
-            Err(InvalidNoShowDelay)
-        }
+        if (1..=1440).contains(&minutes) { Ok(Self(minutes)) } else { Err(InvalidNoShowDelay) }
     }
 }
 

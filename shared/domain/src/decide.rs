@@ -29,9 +29,8 @@ pub fn asks_for_future_booking(kind: NotificationType) -> bool {
 /// Decides about the message `id` at `now` (UTC). `future_booking`: whether the client has another visit ahead; only asked
 /// for types of which [`asks_for_future_booking`] says so.
 pub fn decide(facts: &Facts, id: &MessageId, future_booking: bool, now: Timestamp) -> (Decision, Trace) {
-    let Some(candidate) = candidates(facts)
-        .into_iter()
-        .find(|candidate| candidate.id(facts).as_ref() == Some(id))
+    let Some(candidate) =
+        candidates(facts).into_iter().find(|candidate| candidate.id(facts).as_ref() == Some(id))
     else {
         let mut trace = Trace::new(now, facts.rules.version);
         let booking = &facts.booking;
@@ -53,26 +52,14 @@ pub fn decide(facts: &Facts, id: &MessageId, future_booking: bool, now: Timestam
         return (Decision::Defer(due), trace);
     }
     if asks_for_future_booking(candidate.kind) {
-        let verdict = if future_booking {
-            Verdict::Suppress
-        } else {
-            Verdict::Pass
-        };
-        trace.note(
-            Check::FutureBooking,
-            verdict,
-            if future_booking { "has one" } else { "has none" },
-        );
+        let verdict = if future_booking { Verdict::Suppress } else { Verdict::Pass };
+        trace.note(Check::FutureBooking, verdict, if future_booking { "has one" } else { "has none" });
         if future_booking {
             return (Decision::Suppress(Reason::FutureBooking), trace);
         }
     }
     if let Some(not_after) = candidate.not_after.filter(|not_after| *not_after <= now) {
-        trace.note(
-            Check::UseBy,
-            Verdict::Suppress,
-            format!("of use until {not_after}, now is {now}"),
-        );
+        trace.note(Check::UseBy, Verdict::Suppress, format!("of use until {not_after}, now is {now}"));
         return (Decision::Suppress(Reason::TooLate), trace);
     }
     // It was due outside quiet hours; has it been held up into them?

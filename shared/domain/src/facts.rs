@@ -41,10 +41,7 @@ impl Facts {
 
     /// The quiet hours that hold here: the location's, else the business's.
     pub fn quiet_hours(&self) -> Option<&QuietHours> {
-        self.location
-            .quiet_hours
-            .as_ref()
-            .or(self.business.quiet_hours.as_ref())
+        self.location.quiet_hours.as_ref().or(self.business.quiet_hours.as_ref())
     }
 
     /// The language to write to a client in.

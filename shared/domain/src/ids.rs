@@ -9,9 +9,7 @@ pub struct InvalidId;
 
 fn checked(text: String) -> Result<String, InvalidId> {
     let fits = (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if fits { Ok(text) } else { Err(InvalidId) }
 }
 

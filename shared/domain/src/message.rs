@@ -32,15 +32,7 @@ pub struct MessageKey<'a> {
 impl MessageKey<'_> {
     /// The message's id: 32 hex digits of a SHA-256, so equal keys give equal ids on every machine, forever.
     pub fn id(&self) -> Option<MessageId> {
-        let Self {
-            business_id,
-            booking_id,
-            revision,
-            kind,
-            step,
-            client_id,
-            channel,
-        } = self;
+        let Self { business_id, booking_id, revision, kind, step, client_id, channel } = self;
         let text =
             format!("message|{business_id}|{booking_id}|{revision}|{kind}|{step}|{client_id}|{channel}");
         digest(&text).parse().ok()
@@ -54,11 +46,7 @@ pub fn check_id(
     kind: CheckKind,
     time_revision: u64,
 ) -> Option<CheckId> {
-    digest(&format!(
-        "check|{business_id}|{booking_id}|{time_revision}|{kind:?}"
-    ))
-    .parse()
-    .ok()
+    digest(&format!("check|{business_id}|{booking_id}|{time_revision}|{kind:?}")).parse().ok()
 }
 
 fn digest(text: &str) -> String {
@@ -93,10 +81,7 @@ pub enum MessageStatus {
 impl MessageStatus {
     /// Waiting to leave: planning may still change or withdraw it.
     pub fn is_open(self) -> bool {
-        matches!(
-            self,
-            MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued
-        )
+        matches!(self, MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued)
     }
 
     /// Closed without any attempt to send: planning may open it again.
@@ -229,21 +214,7 @@ mod tests {
         };
         // Written down: ids already in ledgers and schedules must never change.
         assert_eq!(key.id().unwrap().as_str(), "383eba220f62f457c26b2634366ae8bb");
-        assert_ne!(
-            key.id(),
-            MessageKey {
-                revision: 4,
-                ..key.clone()
-            }
-            .id()
-        );
-        assert_ne!(
-            key.id(),
-            MessageKey {
-                channel: Channel::Push,
-                ..key.clone()
-            }
-            .id()
-        );
+        assert_ne!(key.id(), MessageKey { revision: 4, ..key.clone() }.id());
+        assert_ne!(key.id(), MessageKey { channel: Channel::Push, ..key.clone() }.id());
     }
 }

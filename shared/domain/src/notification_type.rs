@@ -55,10 +55,7 @@ impl NotificationType {
 impl std::str::FromStr for NotificationType {
     type Err = UnknownType;
     fn from_str(name: &str) -> Result<Self, UnknownType> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or(UnknownType)
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownType)
     }
 }
 

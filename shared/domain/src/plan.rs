@@ -106,10 +106,7 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
             })
         })
         .collect();
-    Plan {
-        messages,
-        checks: checks(facts),
-    }
+    Plan { messages, checks: checks(facts) }
 }
 
 /// A message before anything was asked about it.
@@ -204,10 +201,7 @@ fn force_sms(rule: &mut Rule) {
             step.channels.clear();
         }
     }
-    if !rule
-        .steps
-        .iter()
-        .any(|step| step.channels.contains(&Channel::Sms))
+    if !rule.steps.iter().any(|step| step.channels.contains(&Channel::Sms))
         && let Some(first) = rule.steps.first_mut()
     {
         first.channels.insert(Channel::Sms);
@@ -220,38 +214,22 @@ fn reminders(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
     if !booking.status.is_ahead() {
         return;
     }
-    let Some(time_set) = booking
-        .history
-        .iter()
-        .find(|event| event.revision == booking.time_revision)
-    else {
+    let Some(time_set) = booking.history.iter().find(|event| event.revision == booking.time_revision) else {
         return;
     };
     // Where the rule waits for the confirmation, a reminder is known of only from then on.
-    let confirmed_at = booking
-        .history
-        .iter()
-        .rev()
-        .find(|event| event.kind == EventKind::Confirmed)
-        .map(|event| event.at);
+    let confirmed_at =
+        booking.history.iter().rev().find(|event| event.kind == EventKind::Confirmed).map(|event| event.at);
     let known_at = match confirmed_at {
         Some(confirmed_at) if !rule.while_pending => confirmed_at.max(time_set.at),
         _ => time_set.at,
     };
     let waits_for_confirmation = !rule.while_pending && booking.status == Status::Pending;
     // The tick of the operation is about its own notice, not about later reminders.
-    let event = Event {
-        notify: Notify::ByRules,
-        ..time_set.clone()
-    };
-    found.extend(
-        steps(facts, client_id, NotificationType::Reminder, &rule, &event).map(|candidate| Candidate {
-            known_at,
-            not_after: Some(booking.start),
-            waits_for_confirmation,
-            ..candidate
-        }),
-    );
+    let event = Event { notify: Notify::ByRules, ..time_set.clone() };
+    found.extend(steps(facts, client_id, NotificationType::Reminder, &rule, &event).map(|candidate| {
+        Candidate { known_at, not_after: Some(booking.start), waits_for_confirmation, ..candidate }
+    }));
 }
 
 fn running_late(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
@@ -261,14 +239,14 @@ fn running_late(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>)
     }
     let Some(event) = booking.found_late() else { return };
     let rule = facts.rules.of(NotificationType::RunningLate);
-    found.extend(
-        steps(facts, client_id, NotificationType::RunningLate, &rule, event).map(|candidate| Candidate {
+    found.extend(steps(facts, client_id, NotificationType::RunningLate, &rule, event).map(|candidate| {
+        Candidate {
             revision: booking.time_revision,
             nominal: event.at, // the check has waited already
             not_after: Some(booking.end),
             ..candidate
-        }),
-    );
+        }
+    }));
 }
 
 fn after_a_miss(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
@@ -278,33 +256,16 @@ fn after_a_miss(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>)
         Status::Cancelled => (Ending::Cancelled, EventKind::Cancelled),
         _ => return,
     };
-    let Some(event) = booking
-        .history
-        .iter()
-        .rev()
-        .find(|event| event.kind == event_kind)
-    else {
+    let Some(event) = booking.history.iter().rev().find(|event| event.kind == event_kind) else {
         return;
     };
     if ending == Ending::NoShow {
         let rule = facts.rules.of(NotificationType::MissedBooking);
-        found.extend(steps(
-            facts,
-            client_id,
-            NotificationType::MissedBooking,
-            &rule,
-            event,
-        ));
+        found.extend(steps(facts, client_id, NotificationType::MissedBooking, &rule, event));
     }
     let rule = facts.rules.of(NotificationType::NoShowRecovery);
     if rule.after.contains(&ending) {
-        found.extend(steps(
-            facts,
-            client_id,
-            NotificationType::NoShowRecovery,
-            &rule,
-            event,
-        ));
+        found.extend(steps(facts, client_id, NotificationType::NoShowRecovery, &rule, event));
     }
 }
 
@@ -362,15 +323,7 @@ pub(crate) fn judge(facts: &Facts, candidate: &Candidate) -> (Outcome, Trace) {
 fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<Reason> {
     let Candidate { kind, channel, .. } = *candidate;
     let mut ask = |check, stands_in_the_way: bool, reason, because: String| {
-        trace.note(
-            check,
-            if stands_in_the_way {
-                Verdict::Suppress
-            } else {
-                Verdict::Pass
-            },
-            because,
-        );
+        trace.note(check, if stands_in_the_way { Verdict::Suppress } else { Verdict::Pass }, because);
         stands_in_the_way.then_some(reason)
     };
     let status = facts.booking.status.name();
@@ -399,10 +352,7 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
             Check::Ban,
             banned,
             Reason::Banned,
-            format!(
-                "{channel} or {kind} on the client card: {}",
-                if banned { "banned" } else { "no ban" }
-            ),
+            format!("{channel} or {kind} on the client card: {}", if banned { "banned" } else { "no ban" }),
         )
     })
     .or_else(|| {
@@ -418,14 +368,7 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
         let off = channel == Channel::Sms && !facts.business.sms_enabled;
         let option = if facts.business.sms_enabled { "on" } else { "off" };
         (channel == Channel::Sms)
-            .then(|| {
-                ask(
-                    Check::SmsOption,
-                    off,
-                    Reason::SmsOff,
-                    format!("the sms option is {option}"),
-                )
-            })
+            .then(|| ask(Check::SmsOption, off, Reason::SmsOff, format!("the sms option is {option}")))
             .flatten()
     })
 }
@@ -440,9 +383,7 @@ fn asked_for(notify: Notify) -> &'static str {
 }
 
 fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Outcome {
-    let Candidate {
-        nominal, known_at, ..
-    } = *candidate;
+    let Candidate { nominal, known_at, .. } = *candidate;
     if candidate.step.leads_up() && known_at > nominal {
         let start = facts.booking.start;
         let lead = start.duration_since(nominal);
@@ -452,10 +393,7 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
             LatePolicy::SendNow => known_at < start,
             LatePolicy::Skip => false,
         };
-        let because = format!(
-            "due {nominal}, known since {known_at}, policy {:?}",
-            candidate.late
-        );
+        let because = format!("due {nominal}, known since {known_at}, policy {:?}", candidate.late);
         if !in_time {
             trace.note(Check::Lateness, Verdict::Suppress, because);
             return Outcome::Withheld(Reason::TooLate, nominal);
@@ -466,11 +404,7 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
     if let Some(not_after) = candidate.not_after {
         let late = due >= not_after;
         let verdict = if late { Verdict::Suppress } else { Verdict::Pass };
-        trace.note(
-            Check::UseBy,
-            verdict,
-            format!("due {due}, of use until {not_after}"),
-        );
+        trace.note(Check::UseBy, verdict, format!("due {due}, of use until {not_after}"));
         if late {
             return Outcome::Withheld(Reason::TooLate, due);
         }
@@ -491,9 +425,7 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
 /// The quiet hours that `instant` falls into for a candidate's client and channel.
 pub(crate) fn quiet_window(facts: &Facts, candidate: &Candidate, instant: Timestamp) -> Option<Window> {
     let client = facts.client(&candidate.client_id)?;
-    let hours = facts
-        .quiet_hours()
-        .filter(|_| candidate.channel.keeps_quiet_hours())?;
+    let hours = facts.quiet_hours().filter(|_| candidate.channel.keeps_quiet_hours())?;
     hours.window_around(instant, facts.quiet_zone(client))
 }
 
@@ -595,10 +527,7 @@ mod tests {
     }
 
     fn after(facts: &mut Facts, operation: Operation, when: &str) {
-        facts.booking = facts
-            .booking
-            .after(operation, at(when), Source::Staff, Notify::ByRules)
-            .unwrap();
+        facts.booking = facts.booking.after(operation, at(when), Source::Staff, Notify::ByRules).unwrap();
     }
 
     #[test]
@@ -646,10 +575,7 @@ mod tests {
         );
         facts.clients[0].zone = None;
         facts.location.quiet_hours = Some(crate::quiet_hours::QuietHours::new("11:00", "14:00").unwrap());
-        assert_eq!(
-            sms(&facts).unwrap(),
-            "booking_created immediately sms: 2026-11-20T14:00:00Z (deferred)"
-        );
+        assert_eq!(sms(&facts).unwrap(), "booking_created immediately sms: 2026-11-20T14:00:00Z (deferred)");
     }
 
     #[rstest]
@@ -663,10 +589,7 @@ mod tests {
         rule.quiet = policy;
         facts.rules.changed.insert(NotificationType::Reminder, rule);
         let plan = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
-        assert!(
-            plan.contains(&format!("reminder 2h before start sms: {expected}")),
-            "{plan:#?}"
-        );
+        assert!(plan.contains(&format!("reminder 2h before start sms: {expected}")), "{plan:#?}");
     }
 
     #[rstest]
@@ -676,27 +599,18 @@ mod tests {
         let mut facts = salon();
         facts.booking = facts.booking.created(at(made), Notify::ByRules);
         let plan = lines(&plan(&facts, at(made)));
-        assert!(
-            plan.contains(&format!("reminder 24h before start push: {expected}")),
-            "{plan:#?}"
-        );
+        assert!(plan.contains(&format!("reminder 24h before start push: {expected}")), "{plan:#?}");
     }
 
     #[test]
     fn s21_moving_replaces_the_reminders_and_the_notice_that_has_not_left() {
         let mut facts = salon();
         let before = plan(&facts, at("2026-11-20T12:00:00Z"));
-        let to = Operation::Reschedule {
-            start: at("2026-11-25T15:00:00Z"),
-            end: at("2026-11-25T16:00:00Z"),
-        };
+        let to = Operation::Reschedule { start: at("2026-11-25T15:00:00Z"), end: at("2026-11-25T16:00:00Z") };
         after(&mut facts, to, "2026-11-20T13:00:00Z");
         let after = plan(&facts, at("2026-11-20T13:00:00Z"));
         assert!(
-            before
-                .messages
-                .iter()
-                .all(|old| after.messages.iter().all(|new| new.id != old.id)),
+            before.messages.iter().all(|old| after.messages.iter().all(|new| new.id != old.id)),
             "every message is a new one"
         );
         assert!(lines(&after).contains(&"reminder 24h before start push: 2026-11-24T15:00:00Z".to_owned()));
@@ -767,15 +681,9 @@ mod tests {
             facts.clients[0].bans.channels.insert(Channel::Sms);
         };
         assert_eq!(created(Notify::NoSms, |_| ()), of(leaves, leaves, "NotifyOff"));
-        assert_eq!(
-            created(Notify::Nothing, |_| ()),
-            of("NotifyOff", "NotifyOff", "NotifyOff")
-        );
+        assert_eq!(created(Notify::Nothing, |_| ()), of("NotifyOff", "NotifyOff", "NotifyOff"));
         assert_eq!(created(Notify::ByRules, off), Vec::<String>::new());
-        assert_eq!(
-            created(Notify::Yes, off),
-            [format!("booking_created immediately sms: {leaves}")]
-        );
+        assert_eq!(created(Notify::Yes, off), [format!("booking_created immediately sms: {leaves}")]);
         assert_eq!(created(Notify::Yes, banned), of(leaves, leaves, "Banned"));
         assert_eq!(
             created(Notify::Yes, |facts| facts.business.sms_enabled = false),
@@ -797,38 +705,21 @@ mod tests {
             ]
         );
         let plan = plan(&facts, at("2026-11-23T11:00:00Z"));
-        let recovery = plan
-            .messages
-            .iter()
-            .find(|message| message.kind == NotificationType::NoShowRecovery)
-            .unwrap();
+        let recovery =
+            plan.messages.iter().find(|message| message.kind == NotificationType::NoShowRecovery).unwrap();
         let decide_at = |future, now| decide(&facts, &recovery.id, future, at(now)).0;
         assert_eq!(decide_at(false, "2026-11-24T11:00:00Z"), Decision::Send);
-        assert_eq!(
-            decide_at(true, "2026-11-24T11:00:00Z"),
-            Decision::Suppress(Reason::FutureBooking)
-        );
-        assert_eq!(
-            decide_at(false, "2026-11-24T10:59:59Z"),
-            Decision::Defer(at("2026-11-24T11:00:00Z"))
-        );
+        assert_eq!(decide_at(true, "2026-11-24T11:00:00Z"), Decision::Suppress(Reason::FutureBooking));
+        assert_eq!(decide_at(false, "2026-11-24T10:59:59Z"), Decision::Defer(at("2026-11-24T11:00:00Z")));
     }
 
     #[test]
     fn s55_a_late_client_is_asked_once_for_each_time_of_the_visit() {
         let mut facts = salon();
-        assert_eq!(
-            check_due(&facts, CheckKind::Late),
-            Some(at("2026-11-23T10:10:00Z"))
-        );
+        assert_eq!(check_due(&facts, CheckKind::Late), Some(at("2026-11-23T10:10:00Z")));
         facts.booking = facts
             .booking
-            .after(
-                Operation::RunLate,
-                at("2026-11-23T10:10:00Z"),
-                Source::System,
-                Notify::ByRules,
-            )
+            .after(Operation::RunLate, at("2026-11-23T10:10:00Z"), Source::System, Notify::ByRules)
             .unwrap();
         assert_eq!(check_due(&facts, CheckKind::Late), None);
         let late: Vec<String> = lines(&plan(&facts, at("2026-11-23T10:10:00Z")))

@@ -43,11 +43,7 @@ impl QuietHours {
     /// Quiet hours from two wall times `HH:MM`.
     pub fn new(from: &str, until: &str) -> Result<Self, InvalidQuietHours> {
         let (from, until) = wall_time(from).zip(wall_time(until)).ok_or(InvalidQuietHours)?;
-        if from == until {
-            Err(InvalidQuietHours)
-        } else {
-            Ok(Self { from, until })
-        }
+        if from == until { Err(InvalidQuietHours) } else { Ok(Self { from, until }) }
     }
 
     /// The window that `instant` falls into on the clocks of `zone`, or `None` when messages may leave.
@@ -55,14 +51,11 @@ impl QuietHours {
         let today = zone.at(instant).date();
         let night = Span::new().days(i64::from(self.from > self.until));
         // Only a window that opened today or yesterday can hold this instant.
-        [today.yesterday().ok(), Some(today)]
-            .into_iter()
-            .flatten()
-            .find_map(|day| {
-                let opens = zone.instant(day.to_datetime(self.from))?;
-                let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
-                (opens <= instant && instant < ends).then_some(Window { opens, ends })
-            })
+        [today.yesterday().ok(), Some(today)].into_iter().flatten().find_map(|day| {
+            let opens = zone.instant(day.to_datetime(self.from))?;
+            let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
+            (opens <= instant && instant < ends).then_some(Window { opens, ends })
+        })
     }
 }
 
@@ -76,10 +69,7 @@ impl TryFrom<Written> for QuietHours {
 impl From<QuietHours> for Written {
     fn from(hours: QuietHours) -> Written {
         let text = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
-        Written {
-            from: text(hours.from),
-            until: text(hours.until),
-        }
+        Written { from: text(hours.from), until: text(hours.until) }
     }
 }
 
@@ -108,30 +98,16 @@ mod tests {
     fn s27_a_window_within_a_day() {
         let hours = QuietHours::new("13:00", "15:00").unwrap();
         let zone: Zone = "UTC".parse().unwrap();
-        assert!(
-            hours
-                .window_around("2026-11-22T14:00:00Z".parse().unwrap(), &zone)
-                .is_some()
-        );
-        assert!(
-            hours
-                .window_around("2026-11-22T15:00:00Z".parse().unwrap(), &zone)
-                .is_none()
-        );
-        assert!(
-            hours
-                .window_around("2026-11-22T01:00:00Z".parse().unwrap(), &zone)
-                .is_none()
-        );
+        assert!(hours.window_around("2026-11-22T14:00:00Z".parse().unwrap(), &zone).is_some());
+        assert!(hours.window_around("2026-11-22T15:00:00Z".parse().unwrap(), &zone).is_none());
+        assert!(hours.window_around("2026-11-22T01:00:00Z".parse().unwrap(), &zone).is_none());
     }
 
     #[test]
     fn s27_the_night_the_clocks_change_is_shorter_and_still_ends_at_eight() {
         let hours = QuietHours::new("23:00", "08:00").unwrap();
         let zone: Zone = "Europe/Lisbon".parse().unwrap();
-        let window = hours
-            .window_around("2026-03-29T01:30:00Z".parse().unwrap(), &zone)
-            .unwrap();
+        let window = hours.window_around("2026-03-29T01:30:00Z".parse().unwrap(), &zone).unwrap();
         assert_eq!(window.opens, "2026-03-28T23:00:00Z".parse().unwrap());
         assert_eq!(window.ends, "2026-03-29T07:00:00Z".parse().unwrap());
     }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::ids::{CheckId, MessageId};
 use crate::message::{AttendanceCheck, Message, MessageStatus};
 use crate::plan::{Outcome, Plan, PlannedMessage};
+
+/// What is due within this time is queued at once, with a delay, since the Scheduler is precise to a minute only.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html>
+pub const QUEUED_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// What to change so that the ledger says what the plan says. Applying it and reconciling again changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,7 +20,7 @@ pub struct Difference {
     pub messages: Vec<Message>,
     /// Checks to write as given.
     pub checks: Vec<AttendanceCheck>,
-    /// Messages that are due and stand as `queued`: to be put into their queue. Includes ones that stood so already, since the
+    /// Messages that are due, or nearly, and stand as `queued`: to be put into their queue. Includes ones that stood so already, since the
     /// run that wrote them may have died before queueing them; a second copy in the queue is harmless.
     pub to_queue: Vec<MessageId>,
 }
@@ -48,10 +52,7 @@ pub fn reconcile(
     for message in messages {
         let owed = plan.messages.iter().any(|planned| planned.id == message.id);
         if message.status.is_open() && !owed {
-            difference.messages.push(Message {
-                status: MessageStatus::Superseded,
-                ..message.clone()
-            });
+            difference.messages.push(Message { status: MessageStatus::Superseded, ..message.clone() });
         }
     }
     reconcile_checks(facts, plan, checks, &mut difference);
@@ -66,7 +67,9 @@ fn as_message(
     now: Timestamp,
 ) -> Option<Message> {
     let (status, due, reason) = match planned.outcome {
-        Outcome::Leaves(due) | Outcome::Deferred(due) if due <= now => (MessageStatus::Queued, due, None),
+        Outcome::Leaves(due) | Outcome::Deferred(due) if due <= now + QUEUED_AHEAD => {
+            (MessageStatus::Queued, due, None)
+        }
         Outcome::Leaves(due) => (MessageStatus::Planned, due, None),
         Outcome::Deferred(due) => (MessageStatus::Deferred, due, None),
         Outcome::Withheld(reason, due) => (MessageStatus::Suppressed, due, Some(reason)),
@@ -128,10 +131,7 @@ fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[AttendanceCheck], diff
     }
     for check in checks {
         if !check.withdrawn && !plan.checks.iter().any(|planned| planned.id == check.id) {
-            difference.checks.push(AttendanceCheck {
-                withdrawn: true,
-                ..check.clone()
-            });
+            difference.checks.push(AttendanceCheck { withdrawn: true, ..check.clone() });
         }
     }
 }

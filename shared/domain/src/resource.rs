@@ -80,12 +80,7 @@ pub struct ResourceDay {
 impl ResourceDay {
     /// A day nothing is booked on.
     pub fn empty(business_id: BusinessId, resource_id: ResourceId, day: jiff::civil::Date) -> Self {
-        Self {
-            business_id,
-            resource_id,
-            day,
-            slots: Vec::new(),
-        }
+        Self { business_id, resource_id, day, slots: Vec::new() }
     }
 
     /// Adds a hold, replacing an older one of the same booking. `false`, and nothing changed, when more than `capacity` bookings
@@ -101,12 +96,7 @@ impl ResourceDay {
         // The number of holds at a time rises only where one starts.
         let most = others
             .iter()
-            .map(|at| {
-                others
-                    .iter()
-                    .filter(|other| other.start <= at.start && at.start < other.end)
-                    .count()
-            })
+            .map(|at| others.iter().filter(|other| other.start <= at.start && at.start < other.end).count())
             .max()
             .unwrap_or(0);
         if most >= usize::try_from(capacity).unwrap_or(usize::MAX) {
@@ -129,19 +119,12 @@ mod tests {
 
     fn slot(id: &str, from: &str, to: &str) -> Slot {
         let at = |time: &str| format!("2026-11-22T{time}:00Z").parse().unwrap();
-        Slot {
-            booking_id: id.parse().unwrap(),
-            start: at(from),
-            end: at(to),
-        }
+        Slot { booking_id: id.parse().unwrap(), start: at(from), end: at(to) }
     }
 
     fn day(slots: Vec<Slot>) -> ResourceDay {
-        let mut day = ResourceDay::empty(
-            "b".parse().unwrap(),
-            "r".parse().unwrap(),
-            "2026-11-22".parse().unwrap(),
-        );
+        let mut day =
+            ResourceDay::empty("b".parse().unwrap(), "r".parse().unwrap(), "2026-11-22".parse().unwrap());
         day.slots = slots;
         day
     }
@@ -151,10 +134,7 @@ mod tests {
         let mut one = day(vec![slot("a", "10:00", "11:00")]);
         assert!(!one.hold(slot("b", "10:30", "11:30"), 1));
         assert_eq!(one.slots.len(), 1, "a refused hold changes nothing");
-        assert!(
-            one.hold(slot("b", "11:00", "12:00"), 1),
-            "back to back is no overlap"
-        );
+        assert!(one.hold(slot("b", "11:00", "12:00"), 1), "back to back is no overlap");
         assert!(!one.hold(slot("c", "10:30", "11:30"), 1));
         assert!(
             one.hold(slot("c", "10:30", "11:30"), 2),

@@ -106,19 +106,12 @@ pub struct InvalidRule {
 impl Rules {
     /// The rules of a business that has changed none.
     pub fn defaults(business_id: BusinessId) -> Self {
-        Self {
-            business_id,
-            version: 0,
-            changed: BTreeMap::new(),
-        }
+        Self { business_id, version: 0, changed: BTreeMap::new() }
     }
 
     /// The rule for a type: the business's own, or the default.
     pub fn of(&self, kind: NotificationType) -> Rule {
-        self.changed
-            .get(&kind)
-            .cloned()
-            .unwrap_or_else(|| Rule::default_for(kind))
+        self.changed.get(&kind).cloned().unwrap_or_else(|| Rule::default_for(kind))
     }
 }
 
@@ -132,11 +125,7 @@ impl Rule {
         };
         let now = |channels: &[Channel]| vec![step(Timing::Immediately, channels)];
         let parsed = |text: &str, channels: &[Channel]| {
-            text.parse()
-                .ok()
-                .map(|timing| step(timing, channels))
-                .into_iter()
-                .collect::<Vec<_>>()
+            text.parse().ok().map(|timing| step(timing, channels)).into_iter().collect::<Vec<_>>()
         };
         let steps = match kind {
             NotificationType::BookingCreated | NotificationType::BookingRescheduled => {
@@ -182,10 +171,9 @@ impl Rule {
                 return wrong(format!("steps[{index}].timing"), "each timing once");
             }
             let (fits, expected) = match kind {
-                NotificationType::Reminder => (
-                    step.timing.leads_up(),
-                    "a time before the start, such as \"24h before start\"",
-                ),
+                NotificationType::Reminder => {
+                    (step.timing.leads_up(), "a time before the start, such as \"24h before start\"")
+                }
                 NotificationType::RunningLate => (
                     matches!(step.timing, Timing::AfterStart(_)),
                     "a time after the start, such as \"10m after start\"",
@@ -241,20 +229,11 @@ mod tests {
     fn a_rule_that_makes_no_sense_names_the_field() {
         let mut rule = Rule::default_for(NotificationType::Reminder);
         rule.steps[1].timing = Timing::Immediately;
-        assert_eq!(
-            rule.check(NotificationType::Reminder).unwrap_err().field,
-            "steps[1].timing"
-        );
+        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps[1].timing");
         rule.steps[1] = rule.steps[0].clone();
-        assert_eq!(
-            rule.check(NotificationType::Reminder).unwrap_err().expected,
-            "each timing once"
-        );
+        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().expected, "each timing once");
         rule.steps[0].channels.clear();
-        assert_eq!(
-            rule.check(NotificationType::Reminder).unwrap_err().field,
-            "steps[0].channels"
-        );
+        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps[0].channels");
         rule.steps.clear();
         assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps");
     }

@@ -84,20 +84,16 @@ pub fn render(
                 text: fill(&format!("{}\n\n{}", texts.body, footer(locale)), false)?,
                 html: fill(&page(texts.body, footer(locale), locale), true)?,
             },
-            Channel::Sms => Content::Sms {
-                text: fill(&format!("{{{{ business.name }}}}: {}", texts.short), false)?,
-            },
+            Channel::Sms => {
+                Content::Sms { text: fill(&format!("{{{{ business.name }}}}: {}", texts.short), false)? }
+            }
             Channel::Push => Content::Push {
                 title: facts.business.name.as_str().to_owned(),
                 body: fill(texts.short, false)?,
             },
         })
     };
-    content().map_err(|source| TemplateError {
-        kind,
-        channel,
-        source,
-    })
+    content().map_err(|source| TemplateError { kind, channel, source })
 }
 
 fn fill(facts: &Facts, client: &Client, template: &str, html: bool) -> Result<String, minijinja::Error> {
@@ -106,14 +102,7 @@ fn fill(facts: &Facts, client: &Client, template: &str, html: bool) -> Result<St
     environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(move |_| if html { AutoEscape::Html } else { AutoEscape::None });
     let locale = facts.locale(client);
-    let Facts {
-        business,
-        location,
-        resource,
-        service,
-        booking,
-        ..
-    } = facts;
+    let Facts { business, location, resource, service, booking, .. } = facts;
     environment.render_str(
         template,
         context! {
@@ -285,39 +274,25 @@ mod tests {
     fn s61_texts_speak_the_time_of_the_location() {
         let mut facts = salon();
         facts.booking.zone = "Asia/Kathmandu".parse().unwrap();
-        let Content::Sms { text } = render(
-            &facts,
-            &facts.clients[0],
-            NotificationType::BookingCreated,
-            Channel::Sms,
-        )
-        .unwrap() else {
+        let Content::Sms { text } =
+            render(&facts, &facts.clients[0], NotificationType::BookingCreated, Channel::Sms).unwrap()
+        else {
             panic!("an sms was asked for")
         };
-        assert_eq!(
-            text,
-            "Salon Aurora: You are booked for Haircut on Monday 23 November at 15:45, Chiado."
-        );
+        assert_eq!(text, "Salon Aurora: You are booked for Haircut on Monday 23 November at 15:45, Chiado.");
     }
 
     #[test]
     fn html_is_escaped_and_names_are_no_templates() {
         let mut facts = salon();
         facts.clients[0].name = "<b>{{ 1+1 }}</b>".parse().unwrap();
-        let Content::Email { text, html, .. } = render(
-            &facts,
-            &facts.clients[0],
-            NotificationType::BookingCreated,
-            Channel::Email,
-        )
-        .unwrap() else {
+        let Content::Email { text, html, .. } =
+            render(&facts, &facts.clients[0], NotificationType::BookingCreated, Channel::Email).unwrap()
+        else {
             panic!("an e-mail was asked for")
         };
         assert!(text.contains("Hello <b>{{ 1+1 }}</b>,"));
-        assert!(
-            html.contains("Hello &lt;b&gt;{{ 1+1 }}&lt;") && !html.contains("<b>"),
-            "{html}"
-        );
+        assert!(html.contains("Hello &lt;b&gt;{{ 1+1 }}&lt;") && !html.contains("<b>"), "{html}");
     }
 
     #[test]

@@ -77,20 +77,12 @@ mod tests {
 
     #[test]
     fn texts_are_trimmed_and_bounded() {
-        assert_eq!(
-            "  Salon Aurora ".parse::<Name>().unwrap().as_str(),
-            "Salon Aurora"
-        );
+        assert_eq!("  Salon Aurora ".parse::<Name>().unwrap().as_str(), "Salon Aurora");
         for bad in ["", "  ", "two\nlines", &"x".repeat(201)] {
             assert!(bad.parse::<Name>().is_err());
         }
         assert!("https://a.example/b?c=d".parse::<Link>().is_ok());
-        for bad in [
-            "http://a.example",
-            "https://",
-            "javascript:alert(1)",
-            "https://a b",
-        ] {
+        for bad in ["http://a.example", "https://", "javascript:alert(1)", "https://a b"] {
             assert!(bad.parse::<Link>().is_err());
         }
         assert!("x".repeat(2049).parse::<DeviceToken>().is_err());

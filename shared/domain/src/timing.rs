@@ -113,9 +113,7 @@ impl Interval {
                 Unit::Hours => 60,
                 Unit::Days => 24 * 60,
             };
-        (1..=LONGEST_MINUTES)
-            .contains(&minutes)
-            .then_some(Self { amount, unit })
+        (1..=LONGEST_MINUTES).contains(&minutes).then_some(Self { amount, unit })
     }
 
     fn exact(self) -> Option<SignedDuration> {
@@ -170,12 +168,7 @@ impl std::fmt::Display for Timing {
                 write!(f, "at {:02}:{:02} on the day", time.hour(), time.minute())
             }
             Timing::AtLocal { time, days_before } => {
-                write!(
-                    f,
-                    "at {:02}:{:02} {days_before}d before",
-                    time.hour(),
-                    time.minute()
-                )
+                write!(f, "at {:02}:{:02} {days_before}d before", time.hour(), time.minute())
             }
         }
     }
@@ -195,9 +188,7 @@ impl std::str::FromStr for Timing {
                 wall_time(time).map(|time| Timing::AtLocal { time, days_before: 0 })
             }
             ["at", time, days, "before"] => wall_time(time).zip(interval(days)).and_then(|(time, days)| {
-                let days_before = u16::try_from(days.amount)
-                    .ok()
-                    .filter(|_| days.unit == Unit::Days)?;
+                let days_before = u16::try_from(days.amount).ok().filter(|_| days.unit == Unit::Days)?;
                 Some(Timing::AtLocal { time, days_before })
             }),
             _ => None,

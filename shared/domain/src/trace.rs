@@ -66,19 +66,11 @@ pub struct Trace {
 impl Trace {
     /// An empty trace.
     pub fn new(at: Timestamp, rules_version: u64) -> Self {
-        Self {
-            at,
-            rules_version,
-            steps: Vec::new(),
-        }
+        Self { at, rules_version, steps: Vec::new() }
     }
 
     /// Notes a check.
     pub fn note(&mut self, check: Check, verdict: Verdict, because: impl Into<String>) {
-        self.steps.push(Step {
-            check,
-            verdict,
-            because: because.into(),
-        });
+        self.steps.push(Step { check, verdict, because: because.into() });
     }
 }

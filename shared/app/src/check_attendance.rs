@@ -1,0 +1,78 @@
+//! Checking attendance when a check comes due, and writing down what was found as a fact. The stream does the rest.
+
+use domain::booking::{Notify, Operation, Source};
+use domain::message::CheckKind;
+use domain::plan::check_due;
+use domain::task::{Task, TaskKind};
+use jiff::Timestamp;
+
+use crate::change_booking::writes_of;
+use crate::load_facts::load_facts;
+use crate::ports::{Due, DueWhat, Expect, Item, PortError, Read, Write, WriteError, WriteFacts};
+
+/// How often a run starts over because somebody changed the booking under it.
+const TRIES: u32 = 5;
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The client should be there and is not: written down, with a task for staff.
+    Late,
+    /// The client never came: written down.
+    NoShow,
+    /// Nothing to write: the client came, the visit moved, or it was found before.
+    Nothing,
+}
+
+/// Does the check that came `due`. `wall` is the clock's time (UTC).
+pub async fn check_attendance<S: Read + WriteFacts>(
+    store: &S,
+    due: &Due,
+    wall: Timestamp,
+) -> Result<Found, PortError> {
+    let DueWhat::Check { kind, check_id } = &due.what else {
+        return Err(PortError::Permanent {
+            operation: "checking attendance",
+            source: "a message came into the check queue".into(),
+        });
+    };
+    let now = wall.max(due.at);
+    for _ in 0..TRIES {
+        let Some(loaded) = load_facts(store, &due.refs, &[]).await? else {
+            return Ok(Found::Nothing);
+        };
+        let booking = &loaded.facts.booking;
+        // The time has come by the booking as it is now; a visit that moved has a check of its own.
+        if !booking.status.is_ahead() || check_due(&loaded.facts, *kind).is_none_or(|at| at > now) {
+            return Ok(Found::Nothing);
+        }
+        let (operation, found) = match kind {
+            CheckKind::Late => (Operation::RunLate, Found::Late),
+            CheckKind::NoShow => (Operation::NoShow, Found::NoShow),
+        };
+        let Ok(after) = booking.after(operation, now, Source::System, Notify::ByRules) else {
+            return Ok(Found::Nothing);
+        };
+        let mut writes = writes_of(booking, &after, loaded.booking_version);
+        if found == Found::Late {
+            let task = Task {
+                business_id: booking.business_id.clone(),
+                id: check_id.as_str().parse().map_err(|_| PortError::Permanent {
+                    operation: "making a task",
+                    source: "the check's id is no task id".into(),
+                })?,
+                kind: TaskKind::RunningLate,
+                booking_id: booking.id.clone(),
+                client_ids: booking.client_ids.clone(),
+                since: now,
+            };
+            writes.push(Write { item: Item::Task(task), expect: Expect::Any });
+        }
+        match store.write_facts(writes).await {
+            Ok(()) => return Ok(found),
+            Err(WriteError::Conflict) => continue,
+            Err(WriteError::Port(error)) => return Err(error),
+        }
+    }
+    Err(PortError::Retryable { operation: "checking attendance", source: "the booking kept changing".into() })
+}

@@ -1,0 +1,52 @@
+//! Taking in a business: its profile and its first API key. Done by whoever runs the system, not through the API.
+
+use domain::business::{Business, Locale};
+use domain::ids::BusinessId;
+use domain::text::Name;
+use domain::zone::Zone;
+use jiff::Timestamp;
+
+use crate::authorize::new_key;
+use crate::create_booking::new_id;
+use crate::error::AppError;
+use crate::ports::{Expect, Item, NewId, Write, WriteError, WriteFacts};
+
+/// A business and the only sight of its API key.
+#[derive(Debug, Clone)]
+pub struct NewBusiness {
+    /// The business's id.
+    pub business_id: BusinessId,
+    /// The key, for `Authorization: Bearer …`. Only its hash is stored.
+    pub api_key: String,
+}
+
+/// Takes in a business at `now` (UTC).
+pub async fn create_business(
+    store: &impl WriteFacts,
+    ids: &impl NewId,
+    name: Name,
+    zone: Zone,
+    locale: Locale,
+    now: Timestamp,
+) -> Result<NewBusiness, AppError> {
+    let business_id: BusinessId = new_id(ids)?;
+    let (api_key, record) = new_key(ids, &business_id, now);
+    let business = Business {
+        id: business_id.clone(),
+        name,
+        zone,
+        locale,
+        phone: None,
+        booking_url: None,
+        sms_enabled: false,
+        quiet_hours: None,
+        no_show_after_minutes: None,
+    };
+    let writes =
+        [Item::Business(business), Item::ApiKey(record)].map(|item| Write { item, expect: Expect::Absent });
+    match store.write_facts(writes.to_vec()).await {
+        Ok(()) => Ok(NewBusiness { business_id, api_key }),
+        Err(WriteError::Conflict) => Err(AppError::Busy),
+        Err(WriteError::Port(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a request from outside could not be done.
+
+use domain::booking::IllegalTransition;
+
+use crate::ports::PortError;
+
+/// Why a request could not be done. Everything but [`AppError::Port`] is the caller's to mend, and changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A field holds something that does not fit.
+    #[error("{field}: expected {expected}")]
+    Invalid {
+        /// The field, as a path into the request.
+        field: String,
+        /// What was expected there.
+        expected: String,
+    },
+    /// There is no such thing in this business.
+    #[error("there is no {what} with this id")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The resource is taken at that time.
+    #[error("the resource is already booked at that time")]
+    Overlap,
+    /// The booking's state does not allow it.
+    #[error(transparent)]
+    IllegalTransition(#[from] IllegalTransition),
+    /// The thing has changed since the caller read it.
+    #[error("it has changed meanwhile: it is at {current} now")]
+    Stale {
+        /// The present revision or version.
+        current: u64,
+    },
+    /// The idempotency key was used before with another request.
+    #[error("this Idempotency-Key was used before with another request")]
+    KeyReused,
+    /// Others keep writing the same thing.
+    #[error("too many changes at the same time; try again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl AppError {
+    /// An error of one field.
+    pub fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Self {
+        AppError::Invalid { field: field.into(), expected: expected.into() }
+    }
+}

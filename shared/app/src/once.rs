@@ -1,0 +1,92 @@
+//! Doing a request once: the same `Idempotency-Key` with the same request gets the first answer again.
+//!
+//! The answer is written in the same transaction as the change itself, so there is no moment at which one exists without the other.
+
+use domain::ids::BusinessId;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::AppError;
+use crate::ports::{Answer, Expect, Item, Key, PortError, Stored, Write, WriteError, WriteFacts};
+
+/// How long answers are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// A request's idempotency key, hashed, with the hash of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    key_hash: String,
+    request_hash: String,
+}
+
+/// A thing that was made or changed, with what its `ETag` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done<T> {
+    /// The thing as it is now, or was when the request was first done.
+    pub value: T,
+    /// Its revision or version.
+    pub etag: u64,
+}
+
+impl Once {
+    /// For the header's text, and the request's method, path and body in any fixed encoding.
+    pub fn new(header: &str, request: &[u8]) -> Self {
+        let hash = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
+        Self { key_hash: hash(header.as_bytes()), request_hash: hash(request) }
+    }
+
+    /// The key its answer is stored under.
+    pub fn key(&self, business_id: &BusinessId) -> Key {
+        Key::Answer(business_id.clone(), self.key_hash.clone())
+    }
+}
+
+/// The answer given before, if it is among `found`.
+pub fn answered<T: DeserializeOwned>(
+    once: Option<&Once>,
+    found: &[Stored],
+    now: Timestamp,
+) -> Result<Option<Done<T>>, AppError> {
+    let Some(once) = once else { return Ok(None) };
+    let answer = found.iter().find_map(|stored| match &stored.item {
+        Item::Answer(answer) if answer.key_hash == once.key_hash && answer.expires_at > now => Some(answer),
+        _ => None,
+    });
+    let Some(answer) = answer else { return Ok(None) };
+    if answer.request_hash != once.request_hash {
+        return Err(AppError::KeyReused);
+    }
+    let value = serde_json::from_str(&answer.body)
+        .map_err(|error| PortError::Permanent { operation: "reading a kept answer", source: error.into() })?;
+    Ok(Some(Done { value, etag: answer.etag }))
+}
+
+/// Writes a change and its answer together.
+///
+/// # Errors
+/// [`WriteError::Conflict`] also when the same request is being done by somebody else at this moment.
+pub async fn write_once<T: Serialize>(
+    store: &impl WriteFacts,
+    business_id: &BusinessId,
+    once: Option<&Once>,
+    mut writes: Vec<Write>,
+    done: &Done<T>,
+    now: Timestamp,
+) -> Result<(), WriteError> {
+    if let Some(once) = once {
+        let body = serde_json::to_string(&done.value)
+            .map_err(|error| PortError::Permanent { operation: "keeping an answer", source: error.into() })?;
+        let answer = Answer {
+            business_id: business_id.clone(),
+            key_hash: once.key_hash.clone(),
+            request_hash: once.request_hash.clone(),
+            body,
+            etag: done.etag,
+            expires_at: now + KEPT,
+        };
+        writes.push(Write { item: Item::Answer(answer), expect: Expect::Absent });
+    }
+    store.write_facts(writes).await
+}

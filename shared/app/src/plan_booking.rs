@@ -1,0 +1,205 @@
+//! Making the messages that should exist for a booking exist, and no others.
+//!
+//! The order is what makes it safe to die anywhere: timers are set before the rows they belong to are written, rows are written before
+//! they are queued, and timers are withdrawn last.
+//! - A timer without its row fires into nothing, and the next run sets it again.
+//! - A row that stands as `queued` is queued by every run that sees it so; a second copy finds the message gone.
+//! - A timer of a superseded row fires into nothing.
+//!
+//! Architecture invariant: a row that waits (`planned`, `deferred`) has a timer set for its time.
+
+use std::collections::BTreeMap;
+
+use domain::ids::{CheckId, MessageId};
+use domain::message::{AttendanceCheck, Message, MessageStatus};
+use domain::plan::plan;
+use domain::reconcile::{Difference, QUEUED_AHEAD, reconcile};
+use futures::future::try_join_all;
+use jiff::Timestamp;
+
+use crate::load_facts::load_facts;
+use crate::ports::{
+    CancelTimer, Due, DueWhat, Enqueue, Expect, Item, PortError, Read, ReadLedger, Refs, SetTimer, Stored,
+    Write, WriteError, WriteLedger,
+};
+
+/// How often a run starts over because a delivery changed the ledger under it.
+const TRIES: u32 = 5;
+
+/// The most rows one transaction takes. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const ROWS: usize = 100;
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Messages and checks that came to be, moved, or were withdrawn.
+    pub changed: usize,
+    /// Messages put into their queues.
+    pub queued: usize,
+}
+
+/// Plans the booking `refs` names, as it is now. `now` (UTC) is the later of the clock and the event's own time.
+pub async fn plan_booking(
+    store: &(impl Read + ReadLedger + WriteLedger),
+    timers: &(impl SetTimer + CancelTimer),
+    queues: &impl Enqueue,
+    refs: &Refs,
+    now: Timestamp,
+) -> Result<Planned, PortError> {
+    for _ in 0..TRIES {
+        let Some(loaded) = load_facts(store, refs, &[]).await? else {
+            return Ok(Planned::default());
+        };
+        // Facts first, ledger second: a delivery in between shows in the rows' versions.
+        let ledger = Ledger::new(store.ledger_of(&refs.business_id, &refs.booking_id).await?);
+        let facts = &loaded.facts;
+        let refs = Refs::from(&facts.booking);
+        let now = facts.booking.history.last().map_or(now, |event| now.max(event.at));
+        let difference = reconcile(facts, &plan(facts, now), &ledger.messages, &ledger.checks, now);
+
+        set_timers(timers, queues, &refs, &difference, now).await?;
+        match write_rows(store, &ledger, &difference).await {
+            Ok(()) => {}
+            Err(WriteError::Conflict) => continue,
+            Err(WriteError::Port(error)) => return Err(error),
+        }
+        let (queued, ()) = futures::try_join!(
+            queue(queues, &refs, &ledger, &difference, now),
+            cancel_timers(timers, &ledger, &difference)
+        )?;
+        return Ok(Planned { changed: difference.messages.len() + difference.checks.len(), queued });
+    }
+    Err(PortError::Retryable { operation: "planning a booking", source: "its ledger kept changing".into() })
+}
+
+/// The rows of one booking.
+struct Ledger {
+    messages: Vec<Message>,
+    checks: Vec<AttendanceCheck>,
+    message_versions: BTreeMap<MessageId, u64>,
+    check_versions: BTreeMap<CheckId, u64>,
+}
+
+impl Ledger {
+    fn new(rows: Vec<Stored>) -> Self {
+        let mut ledger = Self {
+            messages: vec![],
+            checks: vec![],
+            message_versions: BTreeMap::new(),
+            check_versions: BTreeMap::new(),
+        };
+        for Stored { item, version } in rows {
+            match item {
+                Item::Message(message) => {
+                    ledger.message_versions.insert(message.id.clone(), version);
+                    ledger.messages.push(message);
+                }
+                Item::Check(check) => {
+                    ledger.check_versions.insert(check.id.clone(), version);
+                    ledger.checks.push(check);
+                }
+                _ => {}
+            }
+        }
+        ledger
+    }
+
+    fn before(&self, id: &MessageId) -> Option<&Message> {
+        self.messages.iter().find(|message| &message.id == id)
+    }
+}
+
+fn waits(message: &Message) -> bool {
+    matches!(message.status, MessageStatus::Planned | MessageStatus::Deferred)
+}
+
+fn due_of(message: &Message, refs: &Refs) -> Due {
+    let what = DueWhat::Message { message_id: message.id.clone(), channel: message.channel };
+    Due { what, refs: refs.clone(), at: message.due }
+}
+
+fn check_what(check: &AttendanceCheck) -> DueWhat {
+    DueWhat::Check { check_id: check.id.clone(), kind: check.kind }
+}
+
+async fn set_timers(
+    timers: &impl SetTimer,
+    queues: &impl Enqueue,
+    refs: &Refs,
+    difference: &Difference,
+    now: Timestamp,
+) -> Result<(), PortError> {
+    let messages =
+        difference.messages.iter().filter(|message| waits(message)).map(|message| due_of(message, refs));
+    let checks = difference.checks.iter().filter(|check| !check.withdrawn).map(|check| Due {
+        what: check_what(check),
+        refs: refs.clone(),
+        at: check.due,
+    });
+    try_join_all(messages.chain(checks).map(|due| async move {
+        if due.at <= now + QUEUED_AHEAD {
+            enqueue(queues, due, now).await
+        } else {
+            timers.set_timer(&due).await
+        }
+    }))
+    .await
+    .map(|_| ())
+}
+
+/// Queues what is due now or within [`QUEUED_AHEAD`].
+async fn enqueue(queues: &impl Enqueue, due: Due, now: Timestamp) -> Result<(), PortError> {
+    let delay = due.at.duration_since(now).as_secs();
+    queues.enqueue(&Due { at: due.at.max(now), ..due }, u32::try_from(delay).unwrap_or(0)).await
+}
+
+async fn write_rows(
+    store: &impl WriteLedger,
+    ledger: &Ledger,
+    difference: &Difference,
+) -> Result<(), WriteError> {
+    let expect = |version: Option<&u64>| version.map_or(Expect::Absent, |version| Expect::Version(*version));
+    let messages = difference.messages.iter().map(|message| Write {
+        expect: expect(ledger.message_versions.get(&message.id)),
+        item: Item::Message(message.clone()),
+    });
+    let checks = difference.checks.iter().map(|check| Write {
+        expect: expect(ledger.check_versions.get(&check.id)),
+        item: Item::Check(check.clone()),
+    });
+    let writes: Vec<Write> = messages.chain(checks).collect();
+    for part in writes.chunks(ROWS) {
+        store.write_ledger(part.to_vec()).await?;
+    }
+    Ok(())
+}
+
+async fn queue(
+    queues: &impl Enqueue,
+    refs: &Refs,
+    ledger: &Ledger,
+    difference: &Difference,
+    now: Timestamp,
+) -> Result<usize, PortError> {
+    let find = |id: &MessageId| {
+        difference.messages.iter().find(|message| &message.id == id).or_else(|| ledger.before(id))
+    };
+    let due = difference.to_queue.iter().filter_map(find).map(|message| due_of(message, refs));
+    try_join_all(due.map(|due| enqueue(queues, due, now))).await.map(|done| done.len())
+}
+
+async fn cancel_timers(
+    timers: &impl CancelTimer,
+    ledger: &Ledger,
+    difference: &Difference,
+) -> Result<(), PortError> {
+    let messages = difference
+        .messages
+        .iter()
+        .filter(|message| !waits(message) && ledger.before(&message.id).is_some_and(waits))
+        .map(|message| DueWhat::Message { message_id: message.id.clone(), channel: message.channel });
+    let checks = difference.checks.iter().filter(|check| check.withdrawn).map(check_what);
+    try_join_all(messages.chain(checks).map(|what| async move { timers.cancel_timer(&what).await }))
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,46 @@
+//! A booking's timeline: everything sent, planned and withheld, with times and reasons.
+
+use domain::booking::Booking;
+use domain::ids::{BookingId, BusinessId};
+use domain::message::{AttendanceCheck, Message};
+use serde::Serialize;
+
+use crate::error::AppError;
+use crate::ports::{Item, Key, Read, ReadLedger};
+
+/// A booking with all of its messages and checks.
+#[derive(Debug, Clone, Serialize)]
+pub struct Timeline {
+    /// The booking.
+    pub booking: Booking,
+    /// Its messages by due time, then type, then channel.
+    pub messages: Vec<Message>,
+    /// Its attendance checks by due time.
+    pub checks: Vec<AttendanceCheck>,
+}
+
+/// Reads a booking's timeline.
+pub async fn timeline<S: Read + ReadLedger>(
+    ports: &S,
+    business_id: &BusinessId,
+    booking_id: &BookingId,
+) -> Result<Timeline, AppError> {
+    let key = Key::Booking(business_id.clone(), booking_id.clone());
+    let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, booking_id))?;
+    let booking = found.into_iter().find_map(|stored| match stored.item {
+        Item::Booking(booking) => Some(booking),
+        _ => None,
+    });
+    let booking = booking.ok_or(AppError::NotFound { what: "booking" })?;
+    let (mut messages, mut checks) = (Vec::new(), Vec::new());
+    for row in rows {
+        match row.item {
+            Item::Message(message) => messages.push(message),
+            Item::Check(check) => checks.push(check),
+            _ => {}
+        }
+    }
+    messages.sort_by_key(|message| (message.due, message.kind, message.channel, message.client_id.clone()));
+    checks.sort_by_key(|check| check.due);
+    Ok(Timeline { booking, messages, checks })
+}
