@@ -12,9 +12,19 @@ pub struct Clock {
 
 impl Clock {
     /// The stack's present instant (UTC).
-    #[allow(clippy::disallowed_methods, reason = "this is the stack's one reading of the wall clock")]
     pub fn now(&self) -> Timestamp {
-        Timestamp::now() + SignedDuration::from_millis(self.offset_ms.load(Ordering::SeqCst))
+        self.at(self.wall())
+    }
+
+    /// The stack's instant for an instant of the wall clock, as the data services stamp their records.
+    pub fn at(&self, wall: Timestamp) -> Timestamp {
+        wall + SignedDuration::from_millis(self.offset_ms.load(Ordering::SeqCst))
+    }
+
+    /// The wall clock, for what a function measures itself: its deadline.
+    #[allow(clippy::disallowed_methods, reason = "this is the stack's one reading of the wall clock")]
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     /// Moves the clock ahead to `instant`; does nothing when that has passed already.

@@ -1,0 +1,65 @@
+//! The started functions and queues, as the control server and the time machine use them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::activity::Sources;
+use crate::event_source::LastBatches;
+use crate::event_source::visibility::Visibility;
+use crate::resources::Queues;
+use crate::sandbox::{Function, Host};
+use crate::seams::Stack;
+
+/// How long [`Stack::drained`] waits, in real time.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// What runs.
+#[derive(Debug)]
+pub struct RunningStack {
+    /// The functions.
+    pub functions: Vec<Arc<Function>>,
+    /// What they share.
+    pub host: Arc<Host>,
+    /// The queues.
+    pub queues: Arc<Queues>,
+    /// Every event source's poller.
+    pub sources: Arc<Sources>,
+    /// What is hidden in the queues.
+    pub visibility: Arc<Visibility>,
+    /// For delivering a batch again.
+    pub last: Arc<LastBatches>,
+}
+
+impl Stack for RunningStack {
+    fn drained(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(self.host.activity.drained(&self.sources, DRAIN_LIMIT))
+    }
+
+    fn next_visible(&self) -> Option<Timestamp> {
+        self.visibility.next()
+    }
+
+    fn make_visible(&self, instant: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (failed, delayed) = self.visibility.take_until(instant);
+            for message in failed {
+                if let Err(problem) = self.queues.show(&message.url, &message.receipt).await {
+                    tracing::warn!(problem, "cannot end a message's hiding");
+                }
+                self.sources.queue_written(&message.queue);
+            }
+            for message in delayed {
+                let queue = message.queue.clone();
+                let (parts, body) = message.request();
+                if let Err(problem) = self.host.proxy.forward(parts, body).await {
+                    tracing::warn!(problem, "cannot send a delayed message ahead");
+                }
+                self.sources.queue_written(&queue);
+            }
+            self.host.activity.changed();
+        })
+    }
+}

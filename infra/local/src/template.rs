@@ -1,0 +1,1199 @@
+//! Reads `template.yaml`, the file SAM deploys, into what the stack runs.
+//!
+//! Only what the template uses is understood. Anything else is an error that names its path, because a construct
+//! that is silently ignored here would first be missed on AWS.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value, json};
+
+use crate::error::StackError;
+use crate::event_source::filter::Filter;
+
+/// The account every local ARN names.
+pub const ACCOUNT: &str = "000000000000";
+/// The Region every local ARN names.
+pub const REGION: &str = "us-east-1";
+/// The stack's name, as in `${AWS::StackName}`.
+pub const STACK_NAME: &str = "local";
+
+/// Resource types that need nothing on one machine: who may do what, and what watches it.
+const WITHOUT_LOCAL_EFFECT: [&str; 4] =
+    ["AWS::IAM::Role", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs::LogGroup"];
+
+/// A template with its parameters filled in.
+#[derive(Debug)]
+pub struct Template {
+    root: Value,
+    parameters: BTreeMap<String, String>,
+    queue_urls: BTreeMap<String, String>,
+    stream_arns: BTreeMap<String, String>,
+}
+
+/// A DynamoDB table to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name in DynamoDB.
+    pub name: String,
+    /// Key attributes with their type (`S`, `N`, `B`).
+    pub attributes: Vec<(String, String)>,
+    /// The primary key, with `HASH` or `RANGE`.
+    pub keys: Vec<(String, String)>,
+    /// The global secondary indexes.
+    pub indexes: Vec<Index>,
+    /// What the stream shows of an item, if there is a stream.
+    pub stream_view: Option<String>,
+    /// The attribute with the time to live, in epoch seconds.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A global secondary index with all attributes, only the keys, or some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Its key, with `HASH` or `RANGE`.
+    pub keys: Vec<(String, String)>,
+    /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
+    pub projection: String,
+    /// The attributes of an `INCLUDE` projection.
+    pub projected: Vec<String>,
+}
+
+/// An SQS queue to create. Times in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name in SQS.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// How long a received message stays hidden.
+    pub visibility_timeout: u32,
+    /// How long a message is kept.
+    pub retention: u32,
+    /// After how many receptions a message moves to which queue's ARN.
+    pub redrive: Option<(u32, String)>,
+}
+
+/// A function with everything that calls it.
+#[derive(Debug, Clone)]
+pub struct FunctionSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// The name of its binary, which is also how the stack calls it: the last part of `CodeUri`.
+    pub name: String,
+    /// Its name in Lambda.
+    pub lambda_name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+    /// Memory in MiB. Told to the function, not enforced.
+    pub memory: u32,
+    /// How many invocations may run at once, if the template reserves any.
+    pub reserved_concurrency: Option<usize>,
+    /// Whether the logs are JSON.
+    pub json_logs: bool,
+    /// The variables the template gives it.
+    pub environment: BTreeMap<String, String>,
+    /// The HTTP routes that call it.
+    pub routes: Vec<Route>,
+    /// The DynamoDB streams that call it.
+    pub streams: Vec<StreamMapping>,
+    /// The SQS queues that call it.
+    pub queues: Vec<QueueMapping>,
+}
+
+/// A route of the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// An HTTP method in capitals, or `ANY`.
+    pub method: String,
+    /// The path, with `{name}` and `{name+}`.
+    pub path: String,
+    /// The authorizer in front of it.
+    pub authorizer: Option<String>,
+}
+
+/// A DynamoDB stream as event source.
+#[derive(Debug, Clone)]
+pub struct StreamMapping {
+    /// The stream.
+    pub stream_arn: String,
+    /// Most records in one batch.
+    pub batch_size: usize,
+    /// How long to wait for a full batch.
+    pub window: Duration,
+    /// How many batches of one shard run at once, one partition key always in order.
+    pub parallelization: usize,
+    /// How often a failed batch is tried again; none: until its records are too old.
+    pub retries: Option<u32>,
+    /// The age at which a record is given up; none: never.
+    pub max_age: Option<Duration>,
+    /// Whether a failed batch is halved.
+    pub bisect: bool,
+    /// Whether the answer's `batchItemFailures` is read.
+    pub report_failures: bool,
+    /// Which records reach the function.
+    pub filter: Filter,
+    /// The ARN of the queue that is told of records given up.
+    pub on_failure: Option<String>,
+}
+
+/// An SQS queue as event source.
+#[derive(Debug, Clone)]
+pub struct QueueMapping {
+    /// The queue's ARN.
+    pub queue_arn: String,
+    /// Most messages in one batch.
+    pub batch_size: usize,
+    /// How many batches run at once.
+    pub max_concurrency: usize,
+    /// Whether the answer's `batchItemFailures` is read.
+    pub report_failures: bool,
+}
+
+/// The HTTP API in front of the functions.
+#[derive(Debug, Clone, Default)]
+pub struct Api {
+    /// Answers to other origins.
+    pub cors: Option<Cors>,
+    /// Requests per second and the burst above it.
+    pub throttle: Option<Throttle>,
+    /// Authorizers by name.
+    pub authorizers: BTreeMap<String, Authorizer>,
+}
+
+/// Cross-origin rules of the HTTP API.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Cors {
+    /// Origins, or `*`.
+    #[serde(default)]
+    pub allow_origins: Vec<String>,
+    /// Methods, or `*`.
+    #[serde(default)]
+    pub allow_methods: Vec<String>,
+    /// Request headers, or `*`.
+    #[serde(default)]
+    pub allow_headers: Vec<String>,
+    /// Response headers that a script may read.
+    #[serde(default)]
+    pub expose_headers: Vec<String>,
+    /// Seconds a preflight's answer may be kept.
+    #[serde(default)]
+    pub max_age: Option<u32>,
+    /// Whether cookies may come along.
+    #[serde(default)]
+    pub allow_credentials: bool,
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Throttle {
+    /// Requests at once.
+    #[serde(rename = "ThrottlingBurstLimit")]
+    pub burst: u32,
+    /// Requests per second.
+    #[serde(rename = "ThrottlingRateLimit")]
+    pub rate: f64,
+}
+
+/// A Lambda authorizer with payload 2.0 and simple responses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The function's ARN.
+    pub function_arn: String,
+    /// The headers that identify the caller, in lower case.
+    pub headers: Vec<String>,
+    /// How long an answer holds for the same identity.
+    pub cache: Duration,
+}
+
+impl Template {
+    /// Reads the template at `path` with values for its parameters.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not a template, has an unknown resource type, or a parameter has no value.
+    pub fn read(path: &Path, given: &BTreeMap<String, String>) -> Result<Self, StackError> {
+        let text = std::fs::read_to_string(path).map_err(|source| StackError::file(path, source))?;
+        Self::parse(&text, given)
+    }
+
+    /// Like [`Template::read`] from text.
+    ///
+    /// # Errors
+    /// See [`Template::read`].
+    pub fn parse(text: &str, given: &BTreeMap<String, String>) -> Result<Self, StackError> {
+        let yaml: yaml_serde::Value =
+            yaml_serde::from_str(text).map_err(|e| StackError::template("(file)", e.to_string()))?;
+        let root = long_form(yaml, "")?;
+        check_top_level(&root)?;
+        let parameters = parameters(&root, given)?;
+        let template =
+            Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
+        template.check_resources()?;
+        Ok(template)
+    }
+
+    /// Tells the URL of the queue `logical_id`, known once it exists.
+    pub fn set_queue_url(&mut self, logical_id: &str, url: String) {
+        self.queue_urls.insert(logical_id.to_owned(), url);
+    }
+
+    /// Tells the stream's ARN of the table `logical_id`, known once it exists.
+    pub fn set_stream_arn(&mut self, logical_id: &str, arn: String) {
+        self.stream_arns.insert(logical_id.to_owned(), arn);
+    }
+
+    /// The tables.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn tables(&self) -> Result<Vec<Table>, StackError> {
+        self.of_type("AWS::DynamoDB::Table")
+            .map(|id| {
+                let properties: TableProperties = self.properties(id)?;
+                Ok(properties.into_table(id))
+            })
+            .collect()
+    }
+
+    /// The queues, those without a redrive policy first, since the others refer to them.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn queues(&self) -> Result<Vec<Queue>, StackError> {
+        let mut queues = self
+            .of_type("AWS::SQS::Queue")
+            .map(|id| {
+                let properties: QueueProperties = self.properties(id)?;
+                Ok(Queue {
+                    logical_id: id.to_owned(),
+                    name: physical_name(id),
+                    arn: arn_of("sqs", &physical_name(id)),
+                    visibility_timeout: properties.visibility_timeout.unwrap_or(30),
+                    retention: properties.message_retention_period.unwrap_or(345_600),
+                    redrive: properties
+                        .redrive_policy
+                        .map(|redrive| (redrive.max_receive_count, redrive.dead_letter_target_arn)),
+                })
+            })
+            .collect::<Result<Vec<_>, StackError>>()?;
+        queues.sort_by_key(|queue| queue.redrive.is_some());
+        Ok(queues)
+    }
+
+    /// The schedule groups' names.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn schedule_groups(&self) -> Result<Vec<String>, StackError> {
+        self.of_type("AWS::Scheduler::ScheduleGroup").map(|id| self.schedule_group(id)).collect()
+    }
+
+    /// The HTTP API, if the template has one. Two are an error: the stack serves one port.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn api(&self) -> Result<Option<Api>, StackError> {
+        let ids: Vec<&str> = self.of_type("AWS::Serverless::HttpApi").collect();
+        match ids.as_slice() {
+            [] => Ok(None),
+            [id] => self.properties::<ApiProperties>(id)?.into_api(&path_of(id)).map(Some),
+            [_, second, ..] => Err(StackError::template(path_of(second), "only one HttpApi can run locally")),
+        }
+    }
+
+    /// The functions. Queue URLs and stream ARNs must have been told before.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn functions(&self) -> Result<Vec<FunctionSpec>, StackError> {
+        let default_authorizer = match self.of_type("AWS::Serverless::HttpApi").next() {
+            Some(id) => self.properties::<ApiProperties>(id)?.auth.default_authorizer,
+            None => None,
+        };
+        let functions = self
+            .of_type("AWS::Serverless::Function")
+            .map(|id| self.function(id, default_authorizer.as_deref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut names = BTreeSet::new();
+        for function in &functions {
+            if !names.insert(&function.name) {
+                let problem = format!("two functions have the binary {}", function.name);
+                return Err(StackError::template(path_of(&function.logical_id), problem));
+            }
+        }
+        Ok(functions)
+    }
+
+    /// A parameter's value.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    fn function(&self, id: &str, default_authorizer: Option<&str>) -> Result<FunctionSpec, StackError> {
+        let path = path_of(id);
+        let globals = self.root.pointer("/Globals/Function").cloned().unwrap_or_else(|| json!({}));
+        let own = self.root["Resources"][id]["Properties"].clone();
+        let merged = self.resolve(&merge(globals, own), &path)?;
+        let properties: FunctionProperties = typed(merged, &path)?;
+        let name = properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let mut function = FunctionSpec {
+            logical_id: id.to_owned(),
+            lambda_name: physical_name(id),
+            arn: function_arn(id),
+            timeout: Duration::from_secs(properties.timeout.unwrap_or(3)),
+            memory: properties.memory_size.unwrap_or(128),
+            reserved_concurrency: properties.reserved_concurrent_executions,
+            json_logs: properties.logging_config.is_some_and(|logs| logs.log_format == "JSON"),
+            environment: properties
+                .environment
+                .variables
+                .into_iter()
+                .map(|(name, value)| match scalar(&value) {
+                    Some(text) => Ok((name, text)),
+                    None => {
+                        let at = format!("{path}.Environment.Variables.{name}");
+                        Err(StackError::template(at, "not a text"))
+                    }
+                })
+                .collect::<Result<_, _>>()?,
+            routes: Vec::new(),
+            streams: Vec::new(),
+            queues: Vec::new(),
+            name,
+        };
+        for (event, declared) in properties.events {
+            let path = format!("{path}.Events.{event}");
+            match declared.kind.as_str() {
+                "HttpApi" => {
+                    let route: RouteProperties = typed(declared.properties, &path)?;
+                    function.routes.push(route.into_route(default_authorizer));
+                }
+                "DynamoDB" => {
+                    let stream: StreamProperties = typed(declared.properties, &path)?;
+                    function.streams.push(stream.into_mapping(&path)?);
+                }
+                "SQS" => {
+                    let queue: QueueEventProperties = typed(declared.properties, &path)?;
+                    function.queues.push(queue.into_mapping(&path)?);
+                }
+                other => {
+                    return Err(StackError::template(path, format!("event source {other} cannot run locally")));
+                }
+            }
+        }
+        Ok(function)
+    }
+
+    fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.resources()
+            .filter(move |(_, resource)| resource["Type"] == kind)
+            .map(|(id, _)| id.as_str())
+    }
+
+    fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.root["Resources"].as_object().into_iter().flatten()
+    }
+
+    fn properties<T: DeserializeOwned>(&self, id: &str) -> Result<T, StackError> {
+        let path = path_of(id);
+        let properties = self.root["Resources"][id].get("Properties").cloned().unwrap_or_else(|| json!({}));
+        typed(self.resolve(&properties, &path)?, &path)
+    }
+
+    fn schedule_group(&self, id: &str) -> Result<String, StackError> {
+        self.properties::<GroupProperties>(id).map(|group| group.name)
+    }
+
+    fn check_resources(&self) -> Result<(), StackError> {
+        const HANDLED: [&str; 5] = [
+            "AWS::DynamoDB::Table",
+            "AWS::SQS::Queue",
+            "AWS::Scheduler::ScheduleGroup",
+            "AWS::Serverless::HttpApi",
+            "AWS::Serverless::Function",
+        ];
+        const ATTRIBUTES: [&str; 6] =
+            ["Type", "Properties", "Metadata", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"];
+        for (id, resource) in self.resources() {
+            let path = format!("Resources.{id}");
+            let kind = resource["Type"].as_str().unwrap_or_default();
+            if !HANDLED.contains(&kind) && !WITHOUT_LOCAL_EFFECT.contains(&kind) {
+                return Err(StackError::template(path, format!("resource type {kind:?} cannot run locally")));
+            }
+            for attribute in resource.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
+                if !ATTRIBUTES.contains(&attribute) {
+                    return Err(StackError::template(format!("{path}.{attribute}"), "not understood locally"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `value` with every intrinsic function replaced by what it stands for.
+    fn resolve(&self, value: &Value, path: &str) -> Result<Value, StackError> {
+        match value {
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| self.resolve(item, &format!("{path}[{index}]")))
+                .collect::<Result<_, _>>()
+                .map(Value::Array),
+            Value::Object(fields) => match fields.iter().next() {
+                Some((name, argument)) if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) => {
+                    self.intrinsic(name, argument, path).map(Value::String)
+                }
+                _ => fields
+                    .iter()
+                    // Policies say who may do what; nothing is enforced here.
+                    .filter(|(name, _)| *name != "Policies")
+                    .map(|(name, field)| Ok((name.clone(), self.resolve(field, &format!("{path}.{name}"))?)))
+                    .collect::<Result<Map<_, _>, _>>()
+                    .map(Value::Object),
+            },
+            plain => Ok(plain.clone()),
+        }
+    }
+
+    fn intrinsic(&self, name: &str, argument: &Value, path: &str) -> Result<String, StackError> {
+        let wrong = || StackError::template(path, format!("{name} of something unexpected"));
+        match name {
+            "Ref" => self.reference(argument.as_str().ok_or_else(wrong)?, path),
+            "Fn::GetAtt" => {
+                let (id, attribute) = match argument {
+                    Value::String(dotted) => dotted.split_once('.').ok_or_else(wrong)?,
+                    Value::Array(parts) => match parts.as_slice() {
+                        [Value::String(id), Value::String(attribute)] => (id.as_str(), attribute.as_str()),
+                        _ => return Err(wrong()),
+                    },
+                    _ => return Err(wrong()),
+                };
+                self.attribute(id, attribute, path)
+            }
+            "Fn::Sub" => self.substitute(argument.as_str().ok_or_else(wrong)?, path),
+            "Fn::Join" => {
+                let Some([Value::String(separator), items]) = argument.as_array().map(Vec::as_slice) else {
+                    return Err(wrong());
+                };
+                let items = self.resolve(items, path)?;
+                let texts: Option<Vec<String>> = items.as_array().ok_or_else(wrong)?.iter().map(scalar).collect();
+                Ok(texts.ok_or_else(wrong)?.join(separator))
+            }
+            other => Err(StackError::template(path, format!("{other} is not understood locally"))),
+        }
+    }
+
+    fn substitute(&self, text: &str, path: &str) -> Result<String, StackError> {
+        let mut done = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, remaining) =
+                after.split_once('}').ok_or_else(|| StackError::template(path, "Fn::Sub without a closing brace"))?;
+            done.push_str(before);
+            match name.strip_prefix('!') {
+                Some(literal) => done.push_str(&format!("${{{literal}}}")),
+                None => done.push_str(&match name.split_once('.') {
+                    Some((id, attribute)) => self.attribute(id, attribute, path)?,
+                    None => self.reference(name, path)?,
+                }),
+            }
+            rest = remaining;
+        }
+        done.push_str(rest);
+        Ok(done)
+    }
+
+    fn reference(&self, name: &str, path: &str) -> Result<String, StackError> {
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        match name {
+            "AWS::AccountId" => return Ok(ACCOUNT.to_owned()),
+            "AWS::Region" => return Ok(REGION.to_owned()),
+            "AWS::StackName" => return Ok(STACK_NAME.to_owned()),
+            "AWS::Partition" => return Ok("aws".to_owned()),
+            "AWS::URLSuffix" => return Ok("amazonaws.com".to_owned()),
+            _ => {}
+        }
+        match self.kind(name) {
+            Some("AWS::SQS::Queue") => self.queue_urls.get(name).cloned().ok_or_else(|| {
+                StackError::template(path, format!("the URL of {name} is not known before it is created"))
+            }),
+            Some("AWS::Scheduler::ScheduleGroup") => self.schedule_group(name),
+            Some(_) => Ok(physical_name(name)),
+            None => Err(StackError::template(path, format!("there is no {name}"))),
+        }
+    }
+
+    fn attribute(&self, id: &str, attribute: &str, path: &str) -> Result<String, StackError> {
+        let name = physical_name(id);
+        match (self.kind(id), attribute) {
+            (Some("AWS::DynamoDB::Table"), "Arn") => Ok(arn_of("dynamodb", &format!("table/{name}"))),
+            (Some("AWS::DynamoDB::Table"), "StreamArn") => self
+                .stream_arns
+                .get(id)
+                .cloned()
+                .ok_or_else(|| StackError::template(path, format!("{id} has no stream"))),
+            (Some("AWS::SQS::Queue"), "Arn") => Ok(arn_of("sqs", &name)),
+            (Some("AWS::SQS::Queue"), "QueueName") => Ok(name),
+            (Some("AWS::IAM::Role"), "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}")),
+            (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(id)),
+            (Some("AWS::Scheduler::ScheduleGroup"), "Arn") => {
+                Ok(arn_of("scheduler", &format!("schedule-group/{}", self.schedule_group(id)?)))
+            }
+            (Some(kind), _) => {
+                Err(StackError::template(path, format!("{kind} has no attribute {attribute} locally")))
+            }
+            (None, _) => Err(StackError::template(path, format!("there is no {id}"))),
+        }
+    }
+
+    fn kind(&self, id: &str) -> Option<&str> {
+        self.root["Resources"].get(id)?["Type"].as_str()
+    }
+}
+
+/// The name CloudFormation would make up, without its random tail.
+fn physical_name(logical_id: &str) -> String {
+    format!("{STACK_NAME}-{logical_id}")
+}
+
+fn path_of(logical_id: &str) -> String {
+    format!("Resources.{logical_id}.Properties")
+}
+
+fn arn_of(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+}
+
+fn function_arn(logical_id: &str) -> String {
+    arn_of("lambda", &format!("function:{}", physical_name(logical_id)))
+}
+
+fn typed<T: DeserializeOwned>(value: Value, path: &str) -> Result<T, StackError> {
+    serde_json::from_value(value).map_err(|error| StackError::template(path, error.to_string()))
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// YAML with CloudFormation's short tags as the JSON CloudFormation itself makes of it.
+fn long_form(yaml: yaml_serde::Value, path: &str) -> Result<Value, StackError> {
+    use yaml_serde::Value as Yaml;
+    Ok(match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(flag) => Value::Bool(flag),
+        Yaml::Number(number) => serde_json::to_value(number)
+            .map_err(|error| StackError::template(path, error.to_string()))?,
+        Yaml::String(text) => Value::String(text),
+        Yaml::Sequence(items) => Value::Array(
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| long_form(item, &format!("{path}[{index}]")))
+                .collect::<Result<_, _>>()?,
+        ),
+        Yaml::Mapping(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(key, field)| {
+                    let key = match key {
+                        Yaml::String(text) => text,
+                        _ => return Err(StackError::template(path, "a key that is not a text")),
+                    };
+                    let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    Ok((key, long_form(field, &at)?))
+                })
+                .collect::<Result<_, _>>()?,
+        ),
+        Yaml::Tagged(tagged) => {
+            let name = match tagged.tag.to_string().trim_start_matches('!') {
+                "Ref" => "Ref".to_owned(),
+                other => format!("Fn::{other}"),
+            };
+            json!({ name: long_form(tagged.value, path)? })
+        }
+    })
+}
+
+fn check_top_level(root: &Value) -> Result<(), StackError> {
+    const KNOWN: [&str; 8] = [
+        "AWSTemplateFormatVersion",
+        "Transform",
+        "Description",
+        "Metadata",
+        "Parameters",
+        "Globals",
+        "Resources",
+        "Outputs",
+    ];
+    let Some(sections) = root.as_object() else {
+        return Err(StackError::template("(file)", "not a template"));
+    };
+    if let Some(unknown) = sections.keys().find(|section| !KNOWN.contains(&section.as_str())) {
+        return Err(StackError::template(unknown, "not understood locally"));
+    }
+    if let Some(unknown) = root["Globals"].as_object().and_then(|g| g.keys().find(|name| *name != "Function")) {
+        return Err(StackError::template(format!("Globals.{unknown}"), "not understood locally"));
+    }
+    Ok(())
+}
+
+fn parameters(
+    root: &Value,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, StackError> {
+    let none = Map::new();
+    let declared = root["Parameters"].as_object().unwrap_or(&none);
+    if let Some(unknown) = given.keys().find(|name| !declared.contains_key(*name)) {
+        return Err(StackError::template(format!("Parameters.{unknown}"), "there is no such parameter"));
+    }
+    declared
+        .iter()
+        .map(|(name, parameter)| {
+            let path = format!("Parameters.{name}");
+            let value = given.get(name).cloned().or_else(|| scalar(&parameter["Default"])).ok_or_else(|| {
+                StackError::template(&path, format!("has no default, so give --parameter {name}=VALUE"))
+            })?;
+            match parameter["AllowedValues"].as_array() {
+                Some(allowed) if !allowed.iter().any(|one| scalar(one).as_deref() == Some(&value)) => {
+                    Err(StackError::template(path, format!("{value:?} is not one of the allowed values")))
+                }
+                _ => Ok((name.clone(), value)),
+            }
+        })
+        .collect()
+}
+
+/// SAM's rule for Globals: maps are merged, lists are joined, anything else is replaced by the resource's own value.
+fn merge(global: Value, own: Value) -> Value {
+    match (global, own) {
+        (Value::Object(mut global), Value::Object(own)) => {
+            for (key, value) in own {
+                let merged = match global.remove(&key) {
+                    Some(base) => merge(base, value),
+                    None => value,
+                };
+                global.insert(key, merged);
+            }
+            Value::Object(global)
+        }
+        (Value::Array(mut global), Value::Array(own)) => {
+            global.extend(own);
+            Value::Array(global)
+        }
+        (_, own) => own,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct TableProperties {
+    attribute_definitions: Vec<AttributeDefinition>,
+    key_schema: Vec<KeyElement>,
+    #[serde(default)]
+    global_secondary_indexes: Vec<IndexProperties>,
+    stream_specification: Option<StreamSpecification>,
+    time_to_live_specification: Option<TimeToLive>,
+    #[serde(rename = "BillingMode")]
+    _billing_mode: Option<IgnoredAny>,
+    #[serde(rename = "PointInTimeRecoverySpecification")]
+    _point_in_time_recovery: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct AttributeDefinition {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct KeyElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct IndexProperties {
+    index_name: String,
+    key_schema: Vec<KeyElement>,
+    projection: Projection,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Projection {
+    projection_type: String,
+    #[serde(default)]
+    non_key_attributes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct StreamSpecification {
+    stream_view_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+impl TableProperties {
+    fn into_table(self, id: &str) -> Table {
+        let keys = |schema: Vec<KeyElement>| -> Vec<(String, String)> {
+            schema.into_iter().map(|key| (key.attribute_name, key.key_type)).collect()
+        };
+        Table {
+            logical_id: id.to_owned(),
+            name: physical_name(id),
+            attributes: self
+                .attribute_definitions
+                .into_iter()
+                .map(|attribute| (attribute.attribute_name, attribute.attribute_type))
+                .collect(),
+            keys: keys(self.key_schema),
+            indexes: self
+                .global_secondary_indexes
+                .into_iter()
+                .map(|index| Index {
+                    name: index.index_name,
+                    keys: keys(index.key_schema),
+                    projection: index.projection.projection_type,
+                    projected: index.projection.non_key_attributes,
+                })
+                .collect(),
+            stream_view: self.stream_specification.map(|stream| stream.stream_view_type),
+            ttl_attribute: self
+                .time_to_live_specification
+                .filter(|ttl| ttl.enabled)
+                .map(|ttl| ttl.attribute_name),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct QueueProperties {
+    visibility_timeout: Option<u32>,
+    message_retention_period: Option<u32>,
+    redrive_policy: Option<RedrivePolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    max_receive_count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct GroupProperties {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ApiProperties {
+    cors_configuration: Option<Cors>,
+    default_route_settings: Option<Throttle>,
+    #[serde(default)]
+    auth: AuthProperties,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct AuthProperties {
+    default_authorizer: Option<String>,
+    #[serde(default)]
+    authorizers: BTreeMap<String, AuthorizerProperties>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct AuthorizerProperties {
+    function_arn: String,
+    authorizer_payload_format_version: String,
+    #[serde(default)]
+    enable_simple_responses: bool,
+    #[serde(rename = "EnableFunctionDefaultPermissions")]
+    _permissions: Option<IgnoredAny>,
+    #[serde(default)]
+    identity: IdentityProperties,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct IdentityProperties {
+    #[serde(default)]
+    headers: Vec<String>,
+    reauthorize_every: Option<u64>,
+}
+
+impl ApiProperties {
+    fn into_api(self, path: &str) -> Result<Api, StackError> {
+        let authorizers = self
+            .auth
+            .authorizers
+            .into_iter()
+            .map(|(name, authorizer)| {
+                if authorizer.authorizer_payload_format_version != "2.0" || !authorizer.enable_simple_responses {
+                    let at = format!("{path}.Auth.Authorizers.{name}");
+                    return Err(StackError::template(at, "only payload 2.0 with simple responses runs locally"));
+                }
+                let identity = authorizer.identity;
+                let known = Authorizer {
+                    function_arn: authorizer.function_arn,
+                    headers: identity.headers.iter().map(|header| header.to_lowercase()).collect(),
+                    cache: Duration::from_secs(identity.reauthorize_every.unwrap_or(0)),
+                };
+                Ok((name, known))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Api { cors: self.cors_configuration, throttle: self.default_route_settings, authorizers })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct FunctionProperties {
+    code_uri: String,
+    timeout: Option<u64>,
+    memory_size: Option<u32>,
+    reserved_concurrent_executions: Option<usize>,
+    logging_config: Option<LoggingConfig>,
+    #[serde(default)]
+    environment: Environment,
+    #[serde(default)]
+    events: BTreeMap<String, EventDeclaration>,
+    #[serde(rename = "Description")]
+    _description: Option<IgnoredAny>,
+    #[serde(rename = "Runtime")]
+    _runtime: Option<IgnoredAny>,
+    #[serde(rename = "Handler")]
+    _handler: Option<IgnoredAny>,
+    #[serde(rename = "Architectures")]
+    _architectures: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LoggingConfig {
+    log_format: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Environment {
+    #[serde(default)]
+    variables: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct EventDeclaration {
+    #[serde(rename = "Type")]
+    kind: String,
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RouteProperties {
+    method: String,
+    path: String,
+    #[serde(rename = "ApiId")]
+    _api: Option<IgnoredAny>,
+    auth: Option<RouteAuth>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RouteAuth {
+    authorizer: String,
+}
+
+impl RouteProperties {
+    fn into_route(self, default_authorizer: Option<&str>) -> Route {
+        let authorizer = match self.auth {
+            Some(auth) if auth.authorizer == "NONE" => None,
+            Some(auth) => Some(auth.authorizer),
+            None => default_authorizer.map(str::to_owned),
+        };
+        Route { method: self.method.to_uppercase(), path: self.path, authorizer }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct StreamProperties {
+    stream: String,
+    starting_position: String,
+    batch_size: Option<usize>,
+    maximum_batching_window_in_seconds: Option<u64>,
+    parallelization_factor: Option<usize>,
+    maximum_retry_attempts: Option<i64>,
+    maximum_record_age_in_seconds: Option<i64>,
+    #[serde(default)]
+    bisect_batch_on_function_error: bool,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+    #[serde(default)]
+    filter_criteria: FilterCriteria,
+    #[serde(default)]
+    destination_config: DestinationConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct FilterCriteria {
+    #[serde(default)]
+    filters: Vec<FilterPattern>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct FilterPattern {
+    pattern: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct DestinationConfig {
+    on_failure: Option<OnFailure>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct OnFailure {
+    #[serde(rename = "Type")]
+    kind: String,
+    destination: String,
+}
+
+impl StreamProperties {
+    fn into_mapping(self, path: &str) -> Result<StreamMapping, StackError> {
+        if self.starting_position != "TRIM_HORIZON" {
+            return Err(StackError::template(
+                format!("{path}.StartingPosition"),
+                "only TRIM_HORIZON runs locally",
+            ));
+        }
+        let patterns: Vec<&str> = self.filter_criteria.filters.iter().map(|one| one.pattern.as_str()).collect();
+        let filter = Filter::new(&patterns)
+            .map_err(|problem| StackError::template(format!("{path}.FilterCriteria"), problem))?;
+        let on_failure = match self.destination_config.on_failure {
+            Some(to) if to.kind != "SQS" => {
+                return Err(StackError::template(format!("{path}.DestinationConfig"), "only SQS runs locally"));
+            }
+            to => to.map(|to| to.destination),
+        };
+        Ok(StreamMapping {
+            stream_arn: self.stream,
+            batch_size: self.batch_size.unwrap_or(100),
+            window: Duration::from_secs(self.maximum_batching_window_in_seconds.unwrap_or(0)),
+            parallelization: self.parallelization_factor.unwrap_or(1).max(1),
+            // -1 is how AWS says "no limit", for both.
+            retries: self.maximum_retry_attempts.and_then(|retries| u32::try_from(retries).ok()),
+            max_age: self
+                .maximum_record_age_in_seconds
+                .and_then(|age| u64::try_from(age).ok())
+                .map(Duration::from_secs),
+            bisect: self.bisect_batch_on_function_error,
+            report_failures: reports_failures(&self.function_response_types, path)?,
+            filter,
+            on_failure,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct QueueEventProperties {
+    queue: String,
+    batch_size: Option<usize>,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+    scaling_config: Option<ScalingConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ScalingConfig {
+    maximum_concurrency: usize,
+}
+
+impl QueueEventProperties {
+    fn into_mapping(self, path: &str) -> Result<QueueMapping, StackError> {
+        let batch_size = self.batch_size.unwrap_or(10);
+        if !(1..=10).contains(&batch_size) {
+            // Above 10 needs a batching window, which is not built.
+            return Err(StackError::template(format!("{path}.BatchSize"), "only 1 to 10 runs locally"));
+        }
+        Ok(QueueMapping {
+            queue_arn: self.queue,
+            batch_size,
+            // Lambda starts with five batches at once and goes on to 1,250; one machine stays at the start.
+            max_concurrency: self.scaling_config.map_or(5, |scaling| scaling.maximum_concurrency.max(1)),
+            report_failures: reports_failures(&self.function_response_types, path)?,
+        })
+    }
+}
+
+fn reports_failures(types: &[String], path: &str) -> Result<bool, StackError> {
+    match types.iter().find(|kind| *kind != "ReportBatchItemFailures") {
+        Some(unknown) => {
+            let at = format!("{path}.FunctionResponseTypes");
+            Err(StackError::template(at, format!("{unknown} is not understood locally")))
+        }
+        None => Ok(!types.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> BTreeMap<String, String> {
+        [("EmailFrom", "Salon <hello@example.com>"), ("EmailIdentityArn", "arn:aws:ses:x")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    fn real() -> Template {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+        let mut template = Template::read(&path, &given()).unwrap();
+        for queue in template.queues().unwrap() {
+            let url = format!("http://queues/{}", queue.name);
+            template.set_queue_url(&queue.logical_id, url);
+        }
+        template.set_stream_arn("BookingsTable", "arn:stream".to_owned());
+        template
+    }
+
+    fn problem(text: &str) -> String {
+        let result = Template::parse(text, &BTreeMap::new()).and_then(|template| {
+            template.tables()?;
+            template.queues()?;
+            template.api()?;
+            template.functions()
+        });
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_real_template_is_understood() {
+        let template = real();
+        let bookings = template.tables().unwrap().into_iter().find(|t| t.logical_id == "BookingsTable").unwrap();
+        assert_eq!(bookings.name, "local-BookingsTable");
+        assert_eq!(bookings.stream_view.as_deref(), Some("NEW_AND_OLD_IMAGES"));
+        assert_eq!(bookings.ttl_attribute.as_deref(), Some("expires_at"));
+        assert_eq!(bookings.indexes[0].name, "by_client");
+
+        let queues = template.queues().unwrap();
+        let sms = queues.iter().find(|queue| queue.logical_id == "SmsQueue").unwrap();
+        assert_eq!(sms.redrive, Some((8, "arn:aws:sqs:us-east-1:000000000000:local-SmsDlq".to_owned())));
+        assert_eq!(sms.visibility_timeout, 60);
+
+        let functions = template.functions().unwrap();
+        let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+        assert!(names.contains(&"booking-api") && names.contains(&"deliver-sms"), "{names:?}");
+        let api = functions.iter().find(|function| function.name == "booking-api").unwrap();
+        assert_eq!(api.timeout, Duration::from_secs(29));
+        assert_eq!(
+            api.routes,
+            [Route {
+                method: "ANY".to_owned(),
+                path: "/v1/{proxy+}".to_owned(),
+                authorizer: Some("ApiKey".to_owned())
+            }]
+        );
+        assert_eq!(template.schedule_groups().unwrap(), ["local-bookings"]);
+        let api = template.api().unwrap().unwrap();
+        assert_eq!(api.authorizers["ApiKey"].headers, ["authorization"]);
+        assert_eq!(api.authorizers["ApiKey"].cache, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn a_function_gets_its_variables_and_the_global_ones_resolved() {
+        let functions = real().functions().unwrap();
+        let stream = functions.iter().find(|function| function.name == "booking-stream").unwrap();
+        let variable = |name: &str| stream.environment.get(name).map(String::as_str);
+        assert_eq!(variable("LOG_LEVEL"), Some("info"));
+        assert_eq!(variable("BOOKINGS_TABLE"), Some("local-BookingsTable"));
+        assert_eq!(variable("SMS_QUEUE_URL"), Some("http://queues/local-SmsQueue"));
+        assert_eq!(variable("SMS_QUEUE_ARN"), Some("arn:aws:sqs:us-east-1:000000000000:local-SmsQueue"));
+        assert_eq!(variable("SCHEDULE_GROUP"), Some("local-bookings"));
+        assert_eq!(variable("SCHEDULER_ROLE_ARN"), Some("arn:aws:iam::000000000000:role/local-SchedulerRole"));
+        let mapping = &stream.streams[0];
+        assert_eq!((mapping.stream_arn.as_str(), mapping.retries), ("arn:stream", Some(10)));
+        assert_eq!(
+            mapping.on_failure.as_deref(),
+            Some("arn:aws:sqs:us-east-1:000000000000:local-StreamFailures")
+        );
+        assert!(mapping.bisect && mapping.report_failures);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named_with_its_path() {
+        for (text, expected) in [
+            ("Conditions: {}", "template: Conditions: not understood locally"),
+            (
+                "Resources: { Bus: { Type: 'AWS::Events::EventBus' } }",
+                "template: Resources.Bus: resource type \"AWS::Events::EventBus\" cannot run locally",
+            ),
+            (
+                "Resources: { Q: { Type: 'AWS::SQS::Queue', Condition: X } }",
+                "template: Resources.Q.Condition: not understood locally",
+            ),
+            ("Parameters: { From: { Type: String } }", "template: Parameters.From: has no default"),
+            (
+                "Resources: { F: { Type: 'AWS::Serverless::Function', Properties: { CodeUri: a, Events: \
+                 { E: { Type: Schedule, Properties: {} } } } } }",
+                "template: Resources.F.Properties.Events.E: event source Schedule cannot run locally",
+            ),
+            (
+                "Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { VisibilityTimeout: !If [a, 1, 2] } } }",
+                "template: Resources.Q.Properties.VisibilityTimeout: Fn::If is not understood locally",
+            ),
+        ] {
+            let problem = problem(text);
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        let unknown = problem("Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { FifoQueue: true } } }");
+        assert!(unknown.starts_with("template: Resources.Q.Properties: unknown field `FifoQueue`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_parameter_must_exist_and_be_allowed() {
+        let mut wrong = given();
+        wrong.insert("LogLevel".to_owned(), "loud".to_owned());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+        let error = Template::read(&path, &wrong).unwrap_err().to_string();
+        assert_eq!(error, "template: Parameters.LogLevel: \"loud\" is not one of the allowed values");
+    }
+}
