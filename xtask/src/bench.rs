@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -132,8 +132,7 @@ fn measure(all: &mut [Measured]) -> Result<()> {
     let variables = workspace::template_variables()?;
     for _ in 0..ROUNDS {
         for one in all.iter_mut() {
-            let (start, resident) =
-                start_once(&one.binary, &variables).with_context(|| format!("{} did not start", one.name))?;
+            let (start, resident) = start_once(&one.binary, &variables).with_context(|| one.name.clone())?;
             one.starts.push(start);
             one.resident.push(resident);
             bar.inc(1);
@@ -161,24 +160,32 @@ fn start_once(binary: &Path, variables: &[String]) -> Result<(Duration, u64)> {
         .env("AWS_ACCESS_KEY_ID", "bench")
         .env("AWS_SECRET_ACCESS_KEY", "bench")
         .stdin(Stdio::null())
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let begun = Instant::now();
     let mut child = command.spawn()?;
-    let result = first_request(&listener, begun).and_then(|(connection, took)| {
+    let result = first_request(&listener, begun, &mut child).and_then(|(connection, took)| {
         let resident = high_water_mark(&fs::read_to_string(format!("/proc/{}/status", child.id()))?)?;
-        drop(connection);
-        Ok((took, resident))
+        Ok((connection, took, resident))
     });
     child.kill()?;
-    child.wait()?;
+    let output = child.wait_with_output()?;
+    // The connection stays open until the process has ended, so that it has nothing to complain about.
     result
+        .map(|(_connection, took, resident)| (took, resident))
+        .inspect_err(|_| {
+            eprintln!("{}", process::tail(&String::from_utf8_lossy(&output.stderr)));
+        })
 }
 
-fn first_request(listener: &TcpListener, begun: Instant) -> Result<(TcpStream, Duration)> {
+fn first_request(listener: &TcpListener, begun: Instant, child: &mut Child) -> Result<(TcpStream, Duration)> {
     let connection = loop {
         match listener.accept() {
             Ok((connection, _)) => break connection,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if let Some(status) = child.try_wait()? {
+                    bail!("it ended with {status} before it asked for work");
+                }
                 if begun.elapsed() > PATIENCE {
                     bail!("no request for work within {} s", PATIENCE.as_secs());
                 }

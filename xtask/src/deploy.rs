@@ -1,5 +1,6 @@
 //! `cargo xtask deploy`: the way to a real account.
 
+use std::ffi::OsString;
 use std::fs;
 use std::process::Command;
 
@@ -20,18 +21,19 @@ changes anything. The first time use --guided: it asks for the parameters and ke
 Anything else is handed to `sam deploy`, for example --stack-name, --no-confirm-changeset, --parameter-overrides.
 AWS credentials come from where the AWS CLI takes them: AWS_PROFILE, AWS_ACCESS_KEY_ID, ...";
 
+/// What the template calls the other processor.
+const X86: &str = "Architecture=x86_64";
+
 /// Compiler target of arm64 functions.
 const ARM_TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// Says which account and region the credentials lead to, or why they lead nowhere.
+/// Says which account the credentials lead to, or why they lead nowhere.
 const WHO_AM_I: &str = "
 import boto3, sys
 try:
     session = boto3.Session()
-    if not session.region_name:
-        sys.exit('no AWS region: set AWS_REGION')
-    identity = session.client('sts').get_caller_identity()
-    print('account', identity['Account'], 'in', session.region_name)
+    identity = session.client('sts', region_name=session.region_name or 'us-east-1').get_caller_identity()
+    print('account', identity['Account'])
 except Exception as error:
     sys.exit(str(error))
 ";
@@ -51,24 +53,26 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
         }
     }
     let config = fs::read_to_string(workspace::root().join("samconfig.toml")).unwrap_or_default();
-    if x86 && !guided && !config.contains("x86_64") {
-        bail!("--x86 goes with --guided: the choice is then kept in samconfig.toml and needs no flag");
-    }
     let overrides = rest.iter().any(|arg| arg == "--parameter-overrides");
     if !guided && !overrides && !config.contains("parameter_overrides") {
         bail!("samconfig.toml has no parameters yet; the first time: cargo xtask deploy --guided");
     }
-    let x86 = x86 || config.contains("x86_64");
-    let architecture = if x86 {
-        "Architecture=x86_64"
+    // Both commands have to be told the same processor: SAM builds for it, and the template names it.
+    let kept = if overrides {
+        rest.iter().any(|arg| is_x86(arg))
     } else {
-        "Architecture=arm64"
+        config.contains("x86_64")
     };
+    if x86 && !guided && !kept {
+        bail!("--x86 goes with --guided: the choice is then kept in samconfig.toml and needs no flag");
+    }
+    let x86 = x86 || kept;
+    let architecture = if x86 { X86 } else { "Architecture=arm64" };
 
     let mut steps = Steps::new();
     steps.run("Python environment .tools", || python::TOOLS.install())?;
     check_compiler(x86)?;
-    check_credentials()?;
+    check_credentials(value_of("--profile", &rest))?;
     steps.run("sam build", || {
         process::run(sam("build").args(["--parameter-overrides", architecture]))
     })?;
@@ -82,9 +86,26 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
     steps.run("sam deploy", || process::run(deploy.args(&rest)))
 }
 
+fn is_x86(arg: &OsString) -> bool {
+    arg.to_str()
+        .is_some_and(|arg| arg.split_whitespace().any(|word| word == X86))
+}
+
+/// The value after an option.
+fn value_of<'a>(option: &str, args: &'a [OsString]) -> Option<&'a OsString> {
+    args.iter().skip_while(|arg| *arg != option).nth(1)
+}
+
 fn sam(subcommand: &str) -> Command {
     let mut command = python::TOOLS.command("sam");
     command.arg(subcommand).env("SAM_CLI_TELEMETRY", "0");
+    // SAM knows the older name only.
+    if let (Some(region), None) = (
+        std::env::var_os("AWS_REGION"),
+        std::env::var_os("AWS_DEFAULT_REGION"),
+    ) {
+        command.env("AWS_DEFAULT_REGION", region);
+    }
     if subcommand == "build" {
         command.args(["--template", "template.yaml"]);
     }
@@ -106,8 +127,12 @@ fn check_compiler(x86: bool) -> Result<()> {
     Ok(())
 }
 
-fn check_credentials() -> Result<()> {
-    let output = python::TOOLS.command("python").args(["-c", WHO_AM_I]).output()?;
+fn check_credentials(profile: Option<&OsString>) -> Result<()> {
+    let mut python = python::TOOLS.command("python");
+    if let Some(profile) = profile {
+        python.env("AWS_PROFILE", profile);
+    }
+    let output = python.args(["-c", WHO_AM_I]).output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
         bail!(
@@ -117,4 +142,25 @@ fn check_credentials() -> Result<()> {
     }
     println!("    {}", String::from_utf8_lossy(&output.stdout).trim());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_is_found_among_sams_options() {
+        let args: Vec<OsString> = [
+            "--profile",
+            "salon",
+            "--parameter-overrides",
+            "EmailFrom=a@b.example Architecture=x86_64",
+        ]
+        .map(OsString::from)
+        .into();
+        assert!(args.iter().any(is_x86));
+        assert!(!args[..3].iter().any(is_x86));
+        assert_eq!(value_of("--profile", &args), Some(&args[1]));
+        assert_eq!(value_of("--region", &args), None);
+    }
 }
