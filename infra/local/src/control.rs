@@ -34,8 +34,14 @@ pub fn router(stack: Arc<RunningStack>) -> Router {
         .with_state(stack)
 }
 
-/// A refused request: a status and one line.
-type Refused = (StatusCode, String);
+/// A refused request: a status, and one line in `{"error": …}`.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +73,7 @@ async fn invoke(
         .functions
         .iter()
         .find(|function| function.spec.name == name || function.spec.logical_id == name)
-        .ok_or_else(|| (StatusCode::NOT_FOUND, format!("there is no function {name}")))?;
+        .ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no function {name}")))?;
     let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
     let Invocation { request_id, outcome } = function.invoke(event).await;
     let mut response = Response::new(Body::from(outcome.payload().to_vec()));
@@ -87,19 +93,19 @@ async fn invocations(State(stack): State<Arc<RunningStack>>) -> Json<Vec<Journal
 }
 
 async fn queues(State(stack): State<Arc<RunningStack>>) -> Result<Response, Refused> {
-    let depths = stack.queues.depths().await.map_err(|problem| (StatusCode::BAD_GATEWAY, problem))?;
+    let depths = stack.queues.depths().await.map_err(|problem| Refused(StatusCode::BAD_GATEWAY, problem))?;
     Ok(Json(depths).into_response())
 }
 
 async fn peek(State(stack): State<Arc<RunningStack>>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    let messages = stack.queues.peek(&id).await.map_err(|problem| (StatusCode::NOT_FOUND, problem))?;
+    let messages = stack.queues.peek(&id).await.map_err(|problem| Refused(StatusCode::NOT_FOUND, problem))?;
     let shown: Vec<Value> =
         messages.into_iter().map(|(id, body)| json!({"message_id": id, "body": body})).collect();
     Ok(Json(json!(shown)))
 }
 
 async fn send(State(stack): State<Arc<RunningStack>>, Path(id): Path<String>, body: String) -> Result<StatusCode, Refused> {
-    stack.queues.send(&id, body).await.map_err(|problem| (StatusCode::NOT_FOUND, problem))?;
+    stack.queues.send(&id, body).await.map_err(|problem| Refused(StatusCode::NOT_FOUND, problem))?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -109,7 +115,7 @@ async fn redeliver(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Resul
         .last
         .redeliver(&source)
         .await
-        .ok_or_else(|| (StatusCode::NOT_FOUND, format!("{source} has delivered nothing yet")))?;
+        .ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("{source} has delivered nothing yet")))?;
     let answer: Value = serde_json::from_slice(invocation.outcome.payload()).unwrap_or(Value::Null);
     Ok(Json(json!({"outcome": invocation.outcome.word(), "answer": answer})))
 }
@@ -117,7 +123,7 @@ async fn redeliver(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Resul
 async fn kill(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<StatusCode, Refused> {
     let kill: Kill = read(&body)?;
     if !stack.functions.iter().any(|function| function.spec.name == kill.function) {
-        return Err((StatusCode::NOT_FOUND, format!("there is no function {}", kill.function)));
+        return Err(Refused(StatusCode::NOT_FOUND, format!("there is no function {}", kill.function)));
     }
     stack.host.faults.kill(kill);
     Ok(StatusCode::NO_CONTENT)
@@ -146,5 +152,5 @@ async fn clear(State(stack): State<Arc<RunningStack>>) -> StatusCode {
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, chain(&error)))
+    serde_json::from_slice(body).map_err(|error| Refused(StatusCode::BAD_REQUEST, chain(&error)))
 }
