@@ -88,7 +88,8 @@ async fn run_to(State(control): Shared, body: Bytes) -> Result<Json<Value>, Prob
 
 /// What the page's buttons send: a form with `by` = `1h`, `1d` or `next`. Goes back to the page.
 async fn advance(State(control): Shared, body: Bytes) -> Result<Redirect, Problem> {
-    let by = form_urlencoded::parse(&body).find(|(name, _)| name == "by").map(|(_, value)| value.into_owned());
+    let by =
+        form_urlencoded::parse(&body).find(|(name, _)| name == "by").map(|(_, value)| value.into_owned());
     let now = control.services.clock.now();
     let to = match by.as_deref() {
         Some("1h") => now + SignedDuration::from_hours(1),
@@ -112,9 +113,15 @@ struct OutboxQuery {
     to: Option<String>,
 }
 
-async fn outbox(State(control): Shared, Query(query): Query<OutboxQuery>) -> Result<Json<Vec<Entry>>, Problem> {
-    let channel: Option<Channel> =
-        query.channel.map(|channel| channel.parse()).transpose().map_err(|e: String| Problem::bad_request(e))?;
+async fn outbox(
+    State(control): Shared,
+    Query(query): Query<OutboxQuery>,
+) -> Result<Json<Vec<Entry>>, Problem> {
+    let channel: Option<Channel> = query
+        .channel
+        .map(|channel| channel.parse())
+        .transpose()
+        .map_err(|e: String| Problem::bad_request(e))?;
     Ok(Json(control.services.outbox.entries(channel, query.to.as_deref())))
 }
 
@@ -153,7 +160,9 @@ async fn show_page(State(control): Shared) -> Response {
 }
 
 async fn page_state(State(control): Shared) -> Json<Value> {
-    Json(json!({ "now": page::clock_text(control.services.clock.now()), "revision": control.services.page_revision() }))
+    Json(
+        json!({ "now": page::clock_text(control.services.clock.now()), "revision": control.services.page_revision() }),
+    )
 }
 
 impl Services {

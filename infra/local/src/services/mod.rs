@@ -38,6 +38,9 @@ use crate::seams::Stack;
 /// How often the background task looks for due schedules.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Kept state is written down this seldom, since it is written as a whole.
+const TICKS_BETWEEN_SAVES: u32 = 10;
+
 /// Says which service a request handed over by the proxy is for: `scheduler`, `ses` or `sns`.
 pub const SERVICE_HEADER: &str = "x-local-service";
 
@@ -143,8 +146,13 @@ impl Services {
 
     /// Answers the AWS APIs; the service is told by the header [`SERVICE_HEADER`].
     pub fn aws_router(self: &Arc<Self>) -> Router {
-        let of = |router: Router<Arc<Self>>| router.layer(DefaultBodyLimit::disable()).with_state(self.clone());
-        let services = Arc::new(AwsRouters { scheduler: of(scheduler::router()), ses: of(ses::router()), sns: of(sns::router()) });
+        let of =
+            |router: Router<Arc<Self>>| router.layer(DefaultBodyLimit::disable()).with_state(self.clone());
+        let services = Arc::new(AwsRouters {
+            scheduler: of(scheduler::router()),
+            ses: of(ses::router()),
+            sns: of(sns::router()),
+        });
         Router::new().fallback(dispatch).with_state(services)
     }
 
@@ -155,40 +163,29 @@ impl Services {
 
     /// Fires due schedules within a second, for as long as it is polled.
     pub async fn run(&self) {
-        let mut ticks = tokio::time::interval(TICK);
         loop {
-            ticks.tick().await;
-            self.fire_due().await;
+            for _ in 0..TICKS_BETWEEN_SAVES {
+                tokio::time::sleep(TICK).await;
+                self.fire_due().await;
+            }
             self.save();
         }
     }
 
     /// Fires everything that is due now, in order.
-    async fn fire_due(&self) -> Vec<Fired> {
+    async fn fire_due(&self) {
         let _turn = self.firing.lock().await;
-        let mut fired = Vec::new();
-        loop {
-            let batch = self.scheduler.fire_earliest(self.clock.now(), &self.queues).await;
-            if batch.is_empty() {
-                return fired;
-            }
-            fired.extend(batch);
-        }
+        while !self.scheduler.fire_earliest(self.clock.now(), &self.queues).await.is_empty() {}
     }
 
     /// Writes schedules and endpoints down if they are kept and have changed. `run` does it too; call it before exit.
     pub fn save(&self) {
-        if !self.config.keep {
-            return;
-        }
-        let (scheduler, changed) = self.scheduler.state();
-        let (sns, sns_changed) = self.sns.state();
-        if !changed && !sns_changed {
+        if !self.config.keep || !(self.scheduler.has_changed() || self.sns.has_changed()) {
             return;
         }
         let file = self.config.state_dir.join("services.json");
         let draft = self.config.state_dir.join("services.json.new");
-        let written = serde_json::to_vec(&Kept { scheduler, sns })
+        let written = serde_json::to_vec(&Kept { scheduler: self.scheduler.state(), sns: self.sns.state() })
             .map_err(std::io::Error::from)
             .and_then(|json| std::fs::write(&draft, json))
             .and_then(|()| std::fs::rename(&draft, &file));
@@ -221,7 +218,8 @@ struct AwsRouters {
 }
 
 async fn dispatch(State(routers): State<Arc<AwsRouters>>, request: Request) -> Response {
-    let service = request.headers().get(SERVICE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let service =
+        request.headers().get(SERVICE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let router = match service {
         "scheduler" => &routers.scheduler,
         "ses" => &routers.ses,
@@ -253,7 +251,8 @@ struct AwsError {
 
 impl IntoResponse for AwsError {
     fn into_response(self) -> Response {
-        (self.status, [("x-amzn-errortype", self.code)], Json(json!({ self.member: self.message }))).into_response()
+        (self.status, [("x-amzn-errortype", self.code)], Json(json!({ self.member: self.message })))
+            .into_response()
     }
 }
 

@@ -138,7 +138,9 @@ impl Outbox {
     pub(super) fn entries(&self, channel: Option<Channel>, to: Option<&str>) -> Vec<Entry> {
         let wanted = |entry: &&Entry| {
             channel.is_none_or(|channel| channel == entry.channel)
-                && to.is_none_or(|to| entry.to.split(", ").any(|each| each == to) || entry.token.as_deref() == Some(to))
+                && to.is_none_or(|to| {
+                    entry.to.split(", ").any(|each| each == to) || entry.token.as_deref() == Some(to)
+                })
         };
         lock(&self.inner).entries.iter().filter(wanted).cloned().collect()
     }
@@ -181,7 +183,9 @@ fn read(path: &Path) -> Vec<Entry> {
     for line in BufReader::new(file).lines() {
         match line.map_err(serde_json::Error::io).and_then(|line| serde_json::from_str(&line)) {
             Ok(entry) => entries.push(entry),
-            Err(error) => tracing::error!(file = %path.display(), %error, "line of the outbox not understood"),
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "line of the outbox not understood")
+            }
         }
     }
     entries

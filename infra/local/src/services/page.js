@@ -4,7 +4,10 @@
 for (const frame of document.querySelectorAll("iframe")) {
   const fit = () => {
     const page = frame.contentDocument?.documentElement;
-    if (page) frame.style.height = `${Math.min(page.scrollHeight + 4, 900)}px`;
+    if (!page) return;
+    // A page is never lower than its frame, so begin low.
+    frame.style.height = "0";
+    frame.style.height = `${Math.min(page.scrollHeight + 4, 900)}px`;
   };
   frame.addEventListener("load", fit);
   fit();
@@ -21,7 +24,9 @@ setInterval(async () => {
   try {
     const state = await (await fetch("/page-state")).json();
     document.getElementById("clock").textContent = state.now;
-    if (state.revision !== document.body.dataset.revision) location.reload();
+    // Not while someone reads what they have unfolded.
+    const reading = document.querySelector("details[open]");
+    if (state.revision !== document.body.dataset.revision && !reading) location.reload();
   } catch {
     document.getElementById("clock").textContent = "the stack does not answer";
   }

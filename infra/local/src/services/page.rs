@@ -13,14 +13,24 @@ pub(super) const JS: &str = include_str!("page.js");
 /// Schedules shown; the rest is counted.
 const SCHEDULES_SHOWN: usize = 100;
 
+/// Messages shown of each channel; the rest is counted.
+const MESSAGES_SHOWN: usize = 200;
+
+/// Put before a mail: its links open outside of its frame.
+const LINKS_IN_NEW_TAB: &str = "<base target=_blank>";
+
 /// An instant as the page shows it: `Sat 21 Nov 2026, 20:00:00 UTC`.
 pub(super) fn clock_text(at: Timestamp) -> String {
     at.strftime("%a %-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
 /// The page. `entries` are oldest first, `pending` soonest first.
-pub(super) fn render(now: Timestamp, revision: &str, entries: &[Entry], pending: &[PendingSchedule]) -> Markup {
-    let of = |channel: Channel| entries.iter().rev().filter(move |entry| entry.channel == channel);
+pub(super) fn render(
+    now: Timestamp,
+    revision: &str,
+    entries: &[Entry],
+    pending: &[PendingSchedule],
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -44,29 +54,33 @@ pub(super) fn render(now: Timestamp, revision: &str, entries: &[Entry], pending:
                 }
                 main {
                     (schedules(now, pending))
-                    section {
-                        h2 { "E-mail " span { (of(Channel::Email).count()) } }
-                        @for entry in of(Channel::Email) { (mail(entry)) }
-                        (nothing(of(Channel::Email).next().is_none()))
-                    }
-                    section {
-                        h2 { "Text messages " span { (of(Channel::Sms).count()) } }
-                        @for (number, messages) in by_number(of(Channel::Sms)) { (phone(number, &messages)) }
-                        (nothing(of(Channel::Sms).next().is_none()))
-                    }
-                    section {
-                        h2 { "Push " span { (of(Channel::Push).count()) } }
-                        @for entry in of(Channel::Push) { (push(entry)) }
-                        (nothing(of(Channel::Push).next().is_none()))
-                    }
+                    (section("E-mail", Channel::Email, entries, |messages| html! { @for entry in messages { (mail(entry)) } }))
+                    (section("Text messages", Channel::Sms, entries, |messages| html! {
+                        @for (number, messages) in by_number(messages) { (phone(number, &messages)) }
+                    }))
+                    (section("Push", Channel::Push, entries, |messages| html! { @for entry in messages { (push(entry)) } }))
                 }
             }
         }
     }
 }
 
-fn nothing(is_empty: bool) -> Markup {
-    html! { @if is_empty { p.quiet { "Nothing has left yet." } } }
+/// A channel's messages, newest first.
+fn section(
+    title: &str,
+    channel: Channel,
+    entries: &[Entry],
+    show: impl FnOnce(&[&Entry]) -> Markup,
+) -> Markup {
+    let messages: Vec<&Entry> = entries.iter().rev().filter(|entry| entry.channel == channel).collect();
+    html! {
+        section {
+            h2 { (title) " " span { (messages.len()) } }
+            (show(&messages[..messages.len().min(MESSAGES_SHOWN)]))
+            @if messages.is_empty() { p.quiet { "Nothing has left yet." } }
+            @if messages.len() > MESSAGES_SHOWN { p.quiet { "and " (messages.len() - MESSAGES_SHOWN) " older" } }
+        }
+    }
 }
 
 fn time(at: Timestamp) -> Markup {
@@ -118,9 +132,11 @@ fn mail(entry: &Entry) -> Markup {
                 h3 { (entry.subject.as_deref().unwrap_or("(no subject)")) }
                 (time(entry.at))
             }
-            div.quiet { "to " (entry.to) @if let Some(from) = &entry.from { " from " (from) } }
+            div.quiet { "to " (entry.to) }
+            @if let Some(from) = &entry.from { div.quiet { "from " (from) } }
             @if let Some(html) = &entry.html {
-                iframe sandbox="allow-same-origin" title="the mail" srcdoc=(html) {}
+                iframe sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox" title="the mail"
+                    srcdoc={ (LINKS_IN_NEW_TAB) (html) } {}
                 @if let Some(text) = &entry.text {
                     details { summary { "as plain text" } p.text { (text) } }
                 }
@@ -145,7 +161,7 @@ fn mail(entry: &Entry) -> Markup {
 }
 
 /// Text messages by number; the number with the newest message first.
-fn by_number<'a>(newest_first: impl Iterator<Item = &'a Entry>) -> Vec<(&'a str, Vec<&'a Entry>)> {
+fn by_number<'a>(newest_first: &[&'a Entry]) -> Vec<(&'a str, Vec<&'a Entry>)> {
     let mut place = BTreeMap::new();
     let mut phones: Vec<(&str, Vec<&Entry>)> = Vec::new();
     for entry in newest_first {
@@ -178,7 +194,7 @@ fn push(entry: &Entry) -> Markup {
                 (time(entry.at))
             }
             p.text { (entry.text.as_deref().unwrap_or_default()) }
-            div.quiet { (entry.platform.as_deref().unwrap_or_default()) " device " (entry.token.as_deref().unwrap_or_default()) }
+            div.quiet.device title=(entry.to) { (entry.platform.as_deref().unwrap_or_default()) " device " (entry.token.as_deref().unwrap_or_default()) }
             @if let Some(payload) = &entry.payload {
                 details { summary { "payload" } pre { (format!("{payload:#}")) } }
             }
@@ -210,9 +226,9 @@ mod tests {
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(!page.contains("<img"), "{page}");
         assert!(page.contains("&lt;b&gt;hi&lt;/b&gt;"));
-        assert!(page.contains(
-            "<iframe sandbox=\"allow-same-origin\" title=\"the mail\" srcdoc=\"&lt;p title=&quot;x&quot;&gt;hello&lt;/p&gt;"
-        ));
+        assert!(
+            page.contains("srcdoc=\"&lt;base target=_blank&gt;&lt;p title=&quot;x&quot;&gt;hello&lt;/p&gt;")
+        );
     }
 
     #[test]

@@ -151,12 +151,10 @@ impl Provider {
         if (mode == Mode::Ok && !timeout_after_effect) || treated(self.calls) <= treated(self.calls - 1) {
             return well;
         }
-        if let Some(left) = &mut self.instruction.for_next {
-            if *left == 0 {
-                self.instruction = Instruction::default();
-                return well;
-            }
-            *left -= 1;
+        match &mut self.instruction.for_next {
+            Some(0 | 1) => self.instruction = Instruction::default(),
+            Some(left) => *left -= 1,
+            None => {}
         }
         let (sends, answer, default_ms) = match mode {
             _ if timeout_after_effect => (true, Answer::Fail, 60_000),
@@ -304,7 +302,8 @@ mod tests {
 
     #[test]
     fn a_timeout_after_effect_sends_and_keeps_the_caller_waiting() {
-        let instruction = serde_json::from_value(serde_json::json!({ "timeout_after_effect": true })).unwrap();
+        let instruction =
+            serde_json::from_value(serde_json::json!({ "timeout_after_effect": true })).unwrap();
         let call = Provider { instruction, calls: 0 }.next_call();
         assert_eq!(call, Call { sends: true, delay: Duration::from_secs(60), answer: Answer::Fail });
     }

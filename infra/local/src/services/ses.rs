@@ -155,14 +155,22 @@ fn accept(services: &Services, body: &Bytes) -> Result<String, AwsError> {
     match (request.content.simple, request.content.raw) {
         (Some(simple), None) => read_simple(simple, &mut entry)?,
         (None, Some(raw)) => read_raw(&raw, &mut entry, &mut from, &mut destination)?,
-        _ => return Err(bad_request("Content must be exactly one of Simple and Raw; the local stack has no templates.")),
+        _ => {
+            return Err(bad_request(
+                "Content must be exactly one of Simple and Raw; the local stack has no templates.",
+            ));
+        }
     }
     let from = from.ok_or_else(|| bad_request("Missing required header 'From'."))?;
     check_addresses(&from, &destination, &request.reply_to_addresses)?;
     check_identity(&services.config.email_from, &services.config.region, &from)?;
     services.ses.count(now, services.providers.limits())?;
 
-    let further = [("Cc", &destination.cc_addresses), ("Bcc", &destination.bcc_addresses), ("Reply-To", &request.reply_to_addresses)];
+    let further = [
+        ("Cc", &destination.cc_addresses),
+        ("Bcc", &destination.bcc_addresses),
+        ("Reply-To", &request.reply_to_addresses),
+    ];
     for (name, addresses) in further.into_iter().filter(|(_, addresses)| !addresses.is_empty()) {
         entry.headers.push(Header { name: name.to_owned(), value: addresses.join(", ") });
     }
@@ -177,12 +185,16 @@ fn read_simple(simple: Simple, entry: &mut Entry) -> Result<(), AwsError> {
         return Err(bad_request("Body must have Text or Html."));
     }
     check_headers(&simple.headers)?;
-    let size: usize = [&Some(simple.subject.data.as_str()), &simple.body.text.as_ref().map(|t| t.data.as_str()), &simple.body.html.as_ref().map(|t| t.data.as_str())]
-        .into_iter()
-        .flatten()
-        .map(|text| text.len())
-        .chain(simple.attachments.iter().map(|attachment| attachment.raw_content.len()))
-        .sum();
+    let size: usize = [
+        &Some(simple.subject.data.as_str()),
+        &simple.body.text.as_ref().map(|t| t.data.as_str()),
+        &simple.body.html.as_ref().map(|t| t.data.as_str()),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|text| text.len())
+    .chain(simple.attachments.iter().map(|attachment| attachment.raw_content.len()))
+    .sum();
     check_size(size)?;
     for attachment in simple.attachments {
         if BASE64_STANDARD.decode(&attachment.raw_content).is_err() {
@@ -197,7 +209,8 @@ fn read_simple(simple: Simple, entry: &mut Entry) -> Result<(), AwsError> {
     entry.subject = Some(simple.subject.data);
     entry.text = simple.body.text.map(|text| text.data);
     entry.html = simple.body.html.map(|html| html.data);
-    entry.headers = simple.headers.into_iter().map(|HeaderField { name, value }| Header { name, value }).collect();
+    entry.headers =
+        simple.headers.into_iter().map(|HeaderField { name, value }| Header { name, value }).collect();
     Ok(())
 }
 
@@ -210,9 +223,14 @@ fn read_raw(
 ) -> Result<(), AwsError> {
     check_size(raw.data.len())?;
     let bytes = BASE64_STANDARD.decode(&raw.data).map_err(|_| bad_request("Raw data is not base64."))?;
-    let message = MessageParser::default().parse(&bytes).ok_or_else(|| bad_request("Raw data is not a message."))?;
+    let message =
+        MessageParser::default().parse(&bytes).ok_or_else(|| bad_request("Raw data is not a message."))?;
     let addresses = |header: Option<&Address<'_>>| -> Vec<String> {
-        header.into_iter().flat_map(Address::iter).filter_map(|each| each.address().map(str::to_owned)).collect()
+        header
+            .into_iter()
+            .flat_map(Address::iter)
+            .filter_map(|each| each.address().map(str::to_owned))
+            .collect()
     };
     if from.is_none() {
         *from = addresses(message.from()).into_iter().next();
@@ -244,7 +262,10 @@ fn read_raw(
             name: part.attachment_name().unwrap_or("unnamed").to_owned(),
             media_type: part.content_type().map_or_else(
                 || "application/octet-stream".to_owned(),
-                |t| t.subtype().map_or_else(|| t.ctype().to_owned(), |subtype| format!("{}/{subtype}", t.ctype())),
+                |t| {
+                    t.subtype()
+                        .map_or_else(|| t.ctype().to_owned(), |subtype| format!("{}/{subtype}", t.ctype()))
+                },
             ),
             content: BASE64_STANDARD.encode(part.contents()),
         })
@@ -270,7 +291,8 @@ fn check_size(bytes: usize) -> Result<(), AwsError> {
 /// The rules of `MessageHeader`: printable ASCII, name up to 126, value up to 995, together up to 996 characters.
 fn check_headers(headers: &[HeaderField]) -> Result<(), AwsError> {
     for HeaderField { name, value } in headers {
-        if name.is_empty() || name.len() > 126 || !name.bytes().all(|b| (33..=126).contains(&b) && b != b':') {
+        if name.is_empty() || name.len() > 126 || !name.bytes().all(|b| (33..=126).contains(&b) && b != b':')
+        {
             return Err(bad_request(format!(
                 "Invalid header name <{name}>: 1 to 126 printable ASCII characters except colon."
             )));
@@ -281,7 +303,9 @@ fn check_headers(headers: &[HeaderField]) -> Result<(), AwsError> {
             )));
         }
         if name.len() + value.len() > 996 {
-            return Err(bad_request(format!("Header <{name}> is longer than 996 characters with its value.")));
+            return Err(bad_request(format!(
+                "Header <{name}> is longer than 996 characters with its value."
+            )));
         }
     }
     Ok(())
@@ -295,7 +319,11 @@ fn check_addresses(from: &str, destination: &Destination, reply_to: &[String]) -
     if count > MAX_RECIPIENTS {
         return Err(bad_request(format!("Recipient count exceeds {MAX_RECIPIENTS}.")));
     }
-    for each in [from].into_iter().chain(destination.recipients().map(String::as_str)).chain(reply_to.iter().map(String::as_str)) {
+    for each in [from]
+        .into_iter()
+        .chain(destination.recipients().map(String::as_str))
+        .chain(reply_to.iter().map(String::as_str))
+    {
         let address = bare_address(each);
         let Some((local, domain)) = address.rsplit_once('@').filter(|(_, domain)| !domain.is_empty()) else {
             return Err(bad_request("Missing final '@domain'"));

@@ -59,11 +59,16 @@ impl Sns {
         Self(Mutex::new(Store { saved, ..Store::default() }))
     }
 
-    /// What to write down, and whether it changed since the last call.
-    pub(super) fn state(&self) -> (Saved, bool) {
+    /// Whether there is something to write down since the last time.
+    pub(super) fn has_changed(&self) -> bool {
+        lock(&self.0).changed
+    }
+
+    /// What to write down.
+    pub(super) fn state(&self) -> Saved {
         let mut store = lock(&self.0);
-        let changed = std::mem::take(&mut store.changed);
-        (store.saved.clone(), changed)
+        store.changed = false;
+        store.saved.clone()
     }
 
     pub(super) fn opted_out(&self) -> BTreeSet<String> {
@@ -126,7 +131,8 @@ impl Fields {
     }
 
     fn required(&self, name: &str) -> Result<&str, SnsError> {
-        self.get(name).ok_or_else(|| SnsError::invalid(format_args!("{name} Reason: no value for required parameter")))
+        self.get(name)
+            .ok_or_else(|| SnsError::invalid(format_args!("{name} Reason: no value for required parameter")))
     }
 
     /// A map as the query protocol writes it: `<name>.entry.1.<key>`, `<name>.entry.1.<value>`, and so on.
@@ -150,7 +156,8 @@ async fn call(State(services): State<Arc<Services>>, body: Bytes) -> Result<Resp
         "SetEndpointAttributes" => set_endpoint(&services, &fields)?,
         "DeleteEndpoint" => delete_endpoint(&services, &fields)?,
         "CheckIfPhoneNumberIsOptedOut" => {
-            let opted_out = lock(&services.sns.0).saved.opted_out.contains(phone_number(&fields, "phoneNumber")?);
+            let opted_out =
+                lock(&services.sns.0).saved.opted_out.contains(phone_number(&fields, "phoneNumber")?);
             element("isOptedOut", &opted_out.to_string())
         }
         "OptInPhoneNumber" => {
@@ -188,13 +195,14 @@ fn phone_number<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, SnsError>
 }
 
 async fn publish(services: &Services, fields: &Fields) -> Result<String, SnsError> {
-    let (channel, targets) = match (fields.get("PhoneNumber"), fields.get("TargetArn"), fields.get("TopicArn")) {
-        (Some(_), None, None) => (Channel::Sms, 1),
-        (None, Some(_), None) => (Channel::Push, 1),
-        (None, None, Some(_)) => return Err(SnsError::not_found("Topic does not exist")),
-        (None, None, None) => (Channel::Push, 0),
-        _ => (Channel::Push, 2),
-    };
+    let (channel, targets) =
+        match (fields.get("PhoneNumber"), fields.get("TargetArn"), fields.get("TopicArn")) {
+            (Some(_), None, None) => (Channel::Sms, 1),
+            (None, Some(_), None) => (Channel::Push, 1),
+            (None, None, Some(_)) => return Err(SnsError::not_found("Topic does not exist")),
+            (None, None, None) => (Channel::Push, 0),
+            _ => (Channel::Push, 2),
+        };
     if targets == 0 {
         return Err(SnsError::invalid("TopicArn or TargetArn Reason: no value for required parameter"));
     }
@@ -220,15 +228,20 @@ async fn publish(services: &Services, fields: &Fields) -> Result<String, SnsErro
 
 /// The message's text or, with `MessageStructure=json`, its texts by protocol.
 fn message_by_protocol(fields: &Fields) -> Result<BTreeMap<String, String>, SnsError> {
-    let message = fields.get("Message").filter(|text| !text.is_empty()).ok_or_else(|| SnsError::invalid("Empty message"))?;
+    let message = fields
+        .get("Message")
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| SnsError::invalid("Empty message"))?;
     match fields.get("MessageStructure") {
         None => Ok(BTreeMap::from([("default".to_owned(), message.to_owned())])),
         Some("json") => {
             let Ok(Value::Object(entries)) = serde_json::from_str(message) else {
                 return Err(SnsError::invalid("Message Structure - JSON message body failed to parse"));
             };
-            let texts: BTreeMap<String, String> =
-                entries.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect();
+            let texts: BTreeMap<String, String> = entries
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
+                .collect();
             if !texts.contains_key("default") {
                 return Err(SnsError::invalid("Message Structure - No default entry in JSON message body"));
             }
@@ -246,8 +259,12 @@ fn send_sms(services: &Services, fields: &Fields) -> Result<String, SnsError> {
         return Err(SnsError::invalid("Message too long"));
     }
     let attributes = fields.map("MessageAttributes", "Name", "Value.StringValue");
-    if let Some(kind) = attributes.get("AWS.SNS.SMS.SMSType").filter(|kind| !["Transactional", "Promotional"].contains(kind)) {
-        return Err(SnsError::invalid(format_args!("SMSType Reason: {kind} is neither Transactional nor Promotional")));
+    if let Some(kind) =
+        attributes.get("AWS.SNS.SMS.SMSType").filter(|kind| !["Transactional", "Promotional"].contains(kind))
+    {
+        return Err(SnsError::invalid(format_args!(
+            "SMSType Reason: {kind} is neither Transactional nor Promotional"
+        )));
     }
     let now = services.clock.now();
     let message_id = Uuid::new_v4().to_string();
@@ -277,11 +294,9 @@ fn send_push(services: &Services, fields: &Fields) -> Result<String, SnsError> {
         return Err(SnsError::invalid("Message too long"));
     }
     let store = lock(&services.sns.0);
-    let endpoint = store
-        .saved
-        .endpoints
-        .get(arn)
-        .ok_or_else(|| SnsError::invalid("TargetArn Reason: No endpoint found for the target arn specified"))?;
+    let endpoint = store.saved.endpoints.get(arn).ok_or_else(|| {
+        SnsError::invalid("TargetArn Reason: No endpoint found for the target arn specified")
+    })?;
     if !endpoint.enabled {
         return Err(SnsError::new(StatusCode::BAD_REQUEST, "EndpointDisabled", "Endpoint is disabled"));
     }
@@ -312,7 +327,9 @@ fn send_push(services: &Services, fields: &Fields) -> Result<String, SnsError> {
 /// What the device shows, from APNs's or FCM's JSON (FCM's both as SNS takes it, legacy and v1).
 fn title_and_body(payload: &Value) -> (Option<String>, Option<String>) {
     let alerts = ["/aps/alert", "/notification", "/fcmV1Message/message/notification", "/data"];
-    let Some(alert) = alerts.iter().find_map(|path| payload.pointer(path)) else { return (None, None) };
+    let Some(alert) = alerts.iter().find_map(|path| payload.pointer(path)) else {
+        return (None, None);
+    };
     let text = |key: &str| alert.get(key).and_then(Value::as_str).map(str::to_owned);
     match alert {
         Value::String(body) => (None, Some(body.clone())),
@@ -338,7 +355,8 @@ fn create_endpoint(services: &Services, fields: &Fields) -> Result<String, SnsEr
     let given_enabled = attributes.get("Enabled").map(|enabled| is_true(enabled));
     let given_data = fields.get("CustomUserData").or_else(|| attributes.get("CustomUserData").copied());
     let mut store = lock(&services.sns.0);
-    let existing = store.saved.endpoints.iter().find(|(_, e)| e.application == application && e.token == token);
+    let existing =
+        store.saved.endpoints.iter().find(|(_, e)| e.application == application && e.token == token);
     if let Some((arn, endpoint)) = existing {
         let same = given_enabled.is_none_or(|enabled| enabled == endpoint.enabled)
             && given_data.is_none_or(|data| data == endpoint.user_data);
@@ -392,7 +410,11 @@ fn set_endpoint(services: &Services, fields: &Fields) -> Result<String, SnsError
             "Enabled" => endpoint.enabled = is_true(value),
             "Token" => value.clone_into(&mut endpoint.token),
             "CustomUserData" => value.clone_into(&mut endpoint.user_data),
-            _ => return Err(SnsError::invalid(format_args!("Attributes Reason: Invalid attribute name: {key}"))),
+            _ => {
+                return Err(SnsError::invalid(format_args!(
+                    "Attributes Reason: Invalid attribute name: {key}"
+                )));
+            }
         }
     }
     store.changed = true;

@@ -55,7 +55,8 @@ impl Services {
             stack.drained().await.map_err(|busy| RunToError::StillBusy { at: self.clock.now(), busy })?;
             let due = self.scheduler.next_due();
             let visible = stack.next_visible();
-            let Some(next) = [due, visible].into_iter().flatten().min().filter(|next| *next <= instant) else {
+            let Some(next) = [due, visible].into_iter().flatten().min().filter(|next| *next <= instant)
+            else {
                 self.clock.advance_to(instant);
                 return Ok(fired);
             };

@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html>
 
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -33,7 +34,9 @@ pub(in crate::services) fn router() -> Router<Arc<Services>> {
         )
         .route("/schedule-groups", get(list_groups))
         .route("/schedule-groups/{name}", post(create_group).get(get_group).delete(delete_group))
-        .fallback(|| async { error(StatusCode::NOT_FOUND, "UnknownOperationException", "Unknown operation.") })
+        .fallback(|| async {
+            error(StatusCode::NOT_FOUND, "UnknownOperationException", "Unknown operation.")
+        })
 }
 
 fn error(status: StatusCode, code: &'static str, message: impl Into<String>) -> AwsError {
@@ -64,7 +67,8 @@ fn parse<T: for<'de> Deserialize<'de> + Default>(body: &Bytes) -> Result<T, AwsE
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|e| error(StatusCode::BAD_REQUEST, "SerializationException", e.to_string()))
+    serde_json::from_slice(body)
+        .map_err(|e| error(StatusCode::BAD_REQUEST, "SerializationException", e.to_string()))
 }
 
 impl Store {
@@ -72,10 +76,15 @@ impl Store {
     fn once(
         &mut self,
         token: Option<&str>,
-        call: Value,
+        call: &str,
         change: impl FnOnce(&mut Self) -> Result<Value, AwsError>,
     ) -> Answer {
-        let Some(token) = token else { return change(self).map(Json) };
+        let Some(token) = token else {
+            return change(self).map(Json);
+        };
+        let mut hasher = DefaultHasher::new();
+        call.hash(&mut hasher);
+        let call = hasher.finish();
         if let Some(before) = self.tokens.get(token) {
             return if before.call == call {
                 Ok(Json(before.answer.clone()))
@@ -89,14 +98,18 @@ impl Store {
     }
 }
 
-async fn create_schedule(Shared(services): Shared<Arc<Services>>, Path(name): Path<String>, body: Bytes) -> Answer {
+async fn create_schedule(
+    Shared(services): Shared<Arc<Services>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer {
     let request: ScheduleRequest = parse(&body)?;
     let definition = request.check(&name).map_err(invalid)?;
     let now = services.clock.now();
     let key = Key { group: request.group_name().to_owned(), name };
-    let call = json!(["CreateSchedule", key, request]);
+    let call = json!(["CreateSchedule", key, request]).to_string();
     let answer = json!({ "ScheduleArn": services.scheduler.schedule_arn(&key) });
-    lock(&services.scheduler.store).once(request.client_token.as_deref(), call, |store| {
+    lock(&services.scheduler.store).once(request.client_token.as_deref(), &call, |store| {
         if !store.groups.contains_key(&key.group) {
             return Err(no_group(&key.group));
         }
@@ -108,14 +121,18 @@ async fn create_schedule(Shared(services): Shared<Arc<Services>>, Path(name): Pa
     })
 }
 
-async fn update_schedule(Shared(services): Shared<Arc<Services>>, Path(name): Path<String>, body: Bytes) -> Answer {
+async fn update_schedule(
+    Shared(services): Shared<Arc<Services>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer {
     let request: ScheduleRequest = parse(&body)?;
     let definition = request.check(&name).map_err(invalid)?;
     let now = services.clock.now();
     let key = Key { group: request.group_name().to_owned(), name };
-    let call = json!(["UpdateSchedule", key, request]);
+    let call = json!(["UpdateSchedule", key, request]).to_string();
     let answer = json!({ "ScheduleArn": services.scheduler.schedule_arn(&key) });
-    lock(&services.scheduler.store).once(request.client_token.as_deref(), call, |store| {
+    lock(&services.scheduler.store).once(request.client_token.as_deref(), &call, |store| {
         let created = store.schedules.get(&key).ok_or_else(|| no_schedule(&key.name))?.created;
         store.put(key, definition, created, now);
         Ok(answer)
@@ -164,8 +181,8 @@ async fn delete_schedule(
     Query(query): Query<ScheduleQuery>,
 ) -> Answer {
     let key = query.key(name)?;
-    let call = json!(["DeleteSchedule", key]);
-    lock(&services.scheduler.store).once(query.client_token.as_deref(), call, |store| {
+    let call = json!(["DeleteSchedule", key]).to_string();
+    lock(&services.scheduler.store).once(query.client_token.as_deref(), &call, |store| {
         store.schedules.remove(&key).ok_or_else(|| no_schedule(&key.name))?;
         store.revision += 1;
         Ok(json!({}))
@@ -196,7 +213,9 @@ impl ListQuery {
 
     /// Where the page before ended.
     fn start<K: for<'de> Deserialize<'de>>(&self) -> Result<Bound<K>, AwsError> {
-        let Some(token) = &self.next_token else { return Ok(Bound::Unbounded) };
+        let Some(token) = &self.next_token else {
+            return Ok(Bound::Unbounded);
+        };
         let decoded = BASE64_URL_SAFE.decode(token).ok().and_then(|json| serde_json::from_slice(&json).ok());
         decoded.map(Bound::Excluded).ok_or_else(|| invalid("Invalid NextToken."))
     }
@@ -220,7 +239,8 @@ async fn list_schedules(Shared(services): Shared<Arc<Services>>, Query(query): Q
             && query.name_prefix.as_ref().is_none_or(|prefix| key.name.starts_with(prefix))
             && query.state.as_ref().is_none_or(|wanted| wanted == state)
     };
-    let mut found = store.schedules.range((start, Bound::Unbounded)).filter(|(key, schedule)| wanted(key, schedule));
+    let mut found =
+        store.schedules.range((start, Bound::Unbounded)).filter(|(key, schedule)| wanted(key, schedule));
     let page: Vec<_> = found.by_ref().take(size).collect();
     let schedules: Vec<Value> = page
         .iter()
@@ -253,13 +273,17 @@ fn check_group(name: &str, token: Option<&str>) -> Result<(), AwsError> {
     checks.finish().map_err(invalid)
 }
 
-async fn create_group(Shared(services): Shared<Arc<Services>>, Path(name): Path<String>, body: Bytes) -> Answer {
+async fn create_group(
+    Shared(services): Shared<Arc<Services>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer {
     let request: GroupRequest = parse(&body)?;
     check_group(&name, request.client_token.as_deref())?;
     let now = services.clock.now();
     let answer = json!({ "ScheduleGroupArn": services.scheduler.group_arn(&name) });
-    let call = json!(["CreateScheduleGroup", name]);
-    lock(&services.scheduler.store).once(request.client_token.as_deref(), call, |store| {
+    let call = json!(["CreateScheduleGroup", name]).to_string();
+    lock(&services.scheduler.store).once(request.client_token.as_deref(), &call, |store| {
         if store.groups.contains_key(&name) {
             return Err(conflict(format!("Schedule group {name} already exists.")));
         }
@@ -296,8 +320,8 @@ async fn delete_group(
     if name == "default" {
         return Err(invalid("The default schedule group cannot be deleted."));
     }
-    let call = json!(["DeleteScheduleGroup", name]);
-    lock(&services.scheduler.store).once(query.client_token.as_deref(), call, |store| {
+    let call = json!(["DeleteScheduleGroup", name]).to_string();
+    lock(&services.scheduler.store).once(query.client_token.as_deref(), &call, |store| {
         store.groups.remove(&name).ok_or_else(|| no_group(&name))?;
         store.schedules.retain(|key, _| key.group != name);
         store.revision += 1;
@@ -312,14 +336,18 @@ async fn list_groups(Shared(services): Shared<Arc<Services>>, Query(query): Quer
     let wanted = |name: &str| query.name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix));
     let mut found = store.groups.range((start, Bound::Unbounded)).filter(|(name, _)| wanted(name));
     let page: Vec<_> = found.by_ref().take(size).collect();
-    let groups: Vec<Value> = page.iter().map(|(name, group)| describe_group(&services, name, group)).collect();
+    let groups: Vec<Value> =
+        page.iter().map(|(name, group)| describe_group(&services, name, group)).collect();
     let token = next_token(page.last().map(|(name, _)| *name).as_ref(), found.next().is_some());
     Ok(Json(json!({ "ScheduleGroups": groups, "NextToken": token })))
 }
 
 /// Seconds since 1970 with a fraction, as AWS's JSON carries times.
 fn seconds(instant: Timestamp) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds until the year 200,000 fit a double exactly")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds until the year 200,000 fit a double exactly"
+    )]
     let milliseconds = instant.as_millisecond() as f64;
     json!(milliseconds / 1000.0)
 }

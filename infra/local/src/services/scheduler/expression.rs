@@ -78,10 +78,14 @@ fn parse_rate(text: &str) -> Option<SignedDuration> {
 /// Six fields: minutes, hours, day of month, month, day of week (1 is Sunday), year. Exactly one of the two days is `?`.
 fn parse_cron(text: &str) -> Option<Cron> {
     let fields: Vec<&str> = text.split_whitespace().collect();
-    let [minutes, hours, day, month, weekday, year] = fields[..] else { return None };
+    let [minutes, hours, day, month, weekday, year] = fields[..] else {
+        return None;
+    };
     let known = |field: &str| field.bytes().all(|b| b.is_ascii_alphanumeric() || b",-*/?#".contains(&b));
-    let years_in_range =
-        year.split(|c: char| !c.is_ascii_digit()).filter(|part| part.len() == 4).all(|year| ("1970"..="2199").contains(&year));
+    let years_in_range = year
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| part.len() == 4)
+        .all(|year| ("1970"..="2199").contains(&year));
     if !fields.iter().all(|field| known(field)) || (day == "?") == (weekday == "?") || !years_in_range {
         return None;
     }
@@ -130,7 +134,11 @@ mod tests {
     }
 
     fn first(expression: &str, zone_name: &str, written: &str) -> String {
-        Expression::parse(expression).unwrap().first(&zone(zone_name), instant(written), None).unwrap().to_string()
+        Expression::parse(expression)
+            .unwrap()
+            .first(&zone(zone_name), instant(written), None)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -167,10 +175,22 @@ mod tests {
 
     #[test]
     fn at_is_a_wall_time_in_its_zone_on_both_sides_of_daylight_saving() {
-        assert_eq!(first("at(2026-03-07T09:00:00)", "America/New_York", "2026-01-01T00:00:00Z"), "2026-03-07T14:00:00Z");
-        assert_eq!(first("at(2026-03-08T09:00:00)", "America/New_York", "2026-01-01T00:00:00Z"), "2026-03-08T13:00:00Z");
-        assert_eq!(first("at(2026-10-24T09:00:00)", "Europe/Berlin", "2026-01-01T00:00:00Z"), "2026-10-24T07:00:00Z");
-        assert_eq!(first("at(2026-10-25T09:00:00)", "Europe/Berlin", "2026-01-01T00:00:00Z"), "2026-10-25T08:00:00Z");
+        assert_eq!(
+            first("at(2026-03-07T09:00:00)", "America/New_York", "2026-01-01T00:00:00Z"),
+            "2026-03-07T14:00:00Z"
+        );
+        assert_eq!(
+            first("at(2026-03-08T09:00:00)", "America/New_York", "2026-01-01T00:00:00Z"),
+            "2026-03-08T13:00:00Z"
+        );
+        assert_eq!(
+            first("at(2026-10-24T09:00:00)", "Europe/Berlin", "2026-01-01T00:00:00Z"),
+            "2026-10-24T07:00:00Z"
+        );
+        assert_eq!(
+            first("at(2026-10-25T09:00:00)", "Europe/Berlin", "2026-01-01T00:00:00Z"),
+            "2026-10-25T08:00:00Z"
+        );
     }
 
     #[test]

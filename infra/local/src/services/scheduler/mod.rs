@@ -108,7 +108,8 @@ struct Invocation {
 /// What an idempotent call was asked and what it answered.
 #[derive(Clone, PartialEq)]
 struct Remembered {
-    call: serde_json::Value,
+    /// A hash of the call, whose input may be large.
+    call: u64,
     answer: serde_json::Value,
 }
 
@@ -156,17 +157,25 @@ impl Scheduler {
         Self { store: Mutex::new(store), arn_prefix: format!("arn:aws:scheduler:{region}:{account}") }
     }
 
-    /// What to write down, and whether it changed since the last call.
-    pub(super) fn state(&self) -> (Saved, bool) {
+    /// Whether there is something to write down since the last time.
+    pub(super) fn has_changed(&self) -> bool {
+        let store = lock(&self.store);
+        store.written != store.revision
+    }
+
+    /// What to write down.
+    pub(super) fn state(&self) -> Saved {
         let mut store = lock(&self.store);
-        let changed = store.written != store.revision;
         store.written = store.revision;
-        let saved = Saved {
+        Saved {
             groups: store.groups.clone(),
-            schedules: store.schedules.iter().map(|(key, schedule)| (key.clone(), schedule.clone())).collect(),
+            schedules: store
+                .schedules
+                .iter()
+                .map(|(key, schedule)| (key.clone(), schedule.clone()))
+                .collect(),
             due: store.due.iter().map(|((due, _), invocation)| (*due, invocation.clone())).collect(),
-        };
-        (saved, changed)
+        }
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -225,12 +234,19 @@ impl Scheduler {
             Ok(()) => (Outcome::Sent, None),
             Err(reason) => {
                 let again = retry_at(&invocation, &definition, now);
-                let outcome = match (&again, &target.dead_letter_config.as_ref().and_then(|dlq| dlq.arn.clone())) {
-                    (Some(_), _) => Outcome::Retry,
-                    (None, Some(queue)) if queues.send(queue, body).await.is_ok() => Outcome::DeadLetter,
-                    (None, _) => Outcome::Dropped,
-                };
-                tracing::warn!(schedule.name = invocation.key.name, attempt = invocation.attempt, ?outcome, reason, "schedule not delivered");
+                let outcome =
+                    match (&again, &target.dead_letter_config.as_ref().and_then(|dlq| dlq.arn.clone())) {
+                        (Some(_), _) => Outcome::Retry,
+                        (None, Some(queue)) if queues.send(queue, body).await.is_ok() => Outcome::DeadLetter,
+                        (None, _) => Outcome::Dropped,
+                    };
+                tracing::warn!(
+                    schedule.name = invocation.key.name,
+                    attempt = invocation.attempt,
+                    ?outcome,
+                    reason,
+                    "schedule not delivered"
+                );
                 (outcome, again)
             }
         };
@@ -247,7 +263,8 @@ impl Scheduler {
 
     /// The message body: the input with AWS's context attributes filled in, or AWS's own event where no input was given.
     fn payload(&self, invocation: &Invocation, input: Option<&str>) -> String {
-        let scheduled_at = Timestamp::from_second(invocation.scheduled_at.as_second()).unwrap_or(invocation.scheduled_at);
+        let scheduled_at =
+            Timestamp::from_second(invocation.scheduled_at.as_second()).unwrap_or(invocation.scheduled_at);
         let arn = self.schedule_arn(&invocation.key);
         let execution_id = &Uuid::new_v4().simple().to_string()[..16];
         let Some(input) = input else {
@@ -291,7 +308,11 @@ impl Store {
     fn drop_stale(&mut self) {
         while let Some(entry) = self.due.first_entry() {
             let invocation = entry.get();
-            if self.schedules.get(&invocation.key).is_some_and(|schedule| schedule.version == invocation.version) {
+            if self
+                .schedules
+                .get(&invocation.key)
+                .is_some_and(|schedule| schedule.version == invocation.version)
+            {
                 break;
             }
             entry.remove();
@@ -308,9 +329,13 @@ impl Store {
             }),
             State::Disabled => None,
         };
-        self.schedules.insert(key.clone(), Schedule { definition, created, modified: now, version, outstanding: 0 });
+        self.schedules
+            .insert(key.clone(), Schedule { definition, created, modified: now, version, outstanding: 0 });
         if let Some(scheduled_at) = first {
-            self.plan(Invocation { key, version, scheduled_at, attempt: 1, first_attempt: None }, scheduled_at);
+            self.plan(
+                Invocation { key, version, scheduled_at, attempt: 1, first_attempt: None },
+                scheduled_at,
+            );
         }
         self.revision += 1;
     }
@@ -333,10 +358,14 @@ impl Store {
         let mut batch = Vec::new();
         while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 == instant) {
             let mut invocation = entry.remove();
-            let Some(schedule) = self.current(&invocation) else { continue };
+            let Some(schedule) = self.current(&invocation) else {
+                continue;
+            };
             let definition = schedule.definition.clone();
             if invocation.attempt == 1 {
-                let next = occurrence(&definition, |expression, zone| expression.after(zone, invocation.scheduled_at));
+                let next = occurrence(&definition, |expression, zone| {
+                    expression.after(zone, invocation.scheduled_at)
+                });
                 if let Some(scheduled_at) = next {
                     self.plan(Invocation { scheduled_at, ..invocation.clone() }, scheduled_at);
                 }
@@ -350,7 +379,9 @@ impl Store {
     /// Notes the end of an attempt: plans the next one, or lets a completed schedule delete itself.
     fn settle(&mut self, invocation: Invocation, again: Option<Timestamp>) {
         self.revision += 1;
-        let Some(schedule) = self.schedules.get_mut(&invocation.key).filter(|s| s.version == invocation.version) else {
+        let Some(schedule) =
+            self.schedules.get_mut(&invocation.key).filter(|s| s.version == invocation.version)
+        else {
             return;
         };
         schedule.outstanding -= 1;
@@ -381,7 +412,8 @@ fn occurrence(
 /// 185 retries in about its default of 24 hours. `None` when the retry policy is used up.
 fn retry_at(invocation: &Invocation, definition: &Definition, now: Timestamp) -> Option<Timestamp> {
     let policy = definition.target.retry_policy;
-    let wait = SignedDuration::from_secs(1_i64.checked_shl(invocation.attempt - 1).unwrap_or(600).clamp(1, 600));
+    let wait =
+        SignedDuration::from_secs(1_i64.checked_shl(invocation.attempt - 1).unwrap_or(600).clamp(1, 600));
     let due = now.checked_add(wait).ok()?;
     let age = due.duration_since(invocation.first_attempt.unwrap_or(now));
     (invocation.attempt <= policy.maximum_retry_attempts

@@ -126,7 +126,10 @@ pub(super) struct RetryPolicy {
 
 /// An instant from seconds since 1970, as AWS's JSON carries it.
 pub(super) fn instant(seconds: f64) -> Option<Timestamp> {
-    #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and is refused by the next line")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "out of range saturates, and is refused by the next line"
+    )]
     let milliseconds = (seconds * 1000.0).round() as i64;
     Timestamp::from_millisecond(milliseconds).ok()
 }
@@ -164,13 +167,21 @@ impl Checks {
             self.fail("clientToken", token, "Member must have length less than or equal to 64");
         }
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
-            self.fail("clientToken", token, "Member must satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$");
+            self.fail(
+                "clientToken",
+                token,
+                "Member must satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$",
+            );
         }
     }
 
     fn one_of<'a>(&mut self, member: &str, value: &'a str, allowed: &[&str]) -> &'a str {
         if !allowed.contains(&value) {
-            self.fail(member, value, &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
+            self.fail(
+                member,
+                value,
+                &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")),
+            );
         }
         value
     }
@@ -216,7 +227,8 @@ impl ScheduleRequest {
         if let Some(description) = self.description.as_deref().filter(|text| text.chars().count() > 512) {
             checks.fail("description", description, "Member must have length less than or equal to 512");
         }
-        let state = checks.one_of("state", self.state.as_deref().unwrap_or("ENABLED"), &["ENABLED", "DISABLED"]);
+        let state =
+            checks.one_of("state", self.state.as_deref().unwrap_or("ENABLED"), &["ENABLED", "DISABLED"]);
         let action = checks.one_of(
             "actionAfterCompletion",
             self.action_after_completion.as_deref().unwrap_or("NONE"),
@@ -234,7 +246,10 @@ impl ScheduleRequest {
             return Err(format!("Invalid Schedule Expression Timezone {zone}."));
         }
         if (mode == "FLEXIBLE") != window.maximum_window_in_minutes.is_some() {
-            return Err("MaximumWindowInMinutes must be given when FlexibleTimeWindow is FLEXIBLE, and only then.".into());
+            return Err(
+                "MaximumWindowInMinutes must be given when FlexibleTimeWindow is FLEXIBLE, and only then."
+                    .into(),
+            );
         }
         for (date, member) in [(self.start_date, "StartDate"), (self.end_date, "EndDate")] {
             if date.is_some_and(|seconds| instant(seconds).is_none()) {
@@ -332,7 +347,9 @@ fn check_target(checks: &mut Checks, request: TargetRequest) -> Target {
 /// `arn:aws:sqs:<region>:<account>:<name of a standard queue>`
 fn is_queue_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", partition, "sqs", region, account, name] = parts[..] else { return false };
+    let ["arn", partition, "sqs", region, account, name] = parts[..] else {
+        return false;
+    };
     partition.starts_with("aws")
         && !region.is_empty()
         && is_account(account)
@@ -343,8 +360,12 @@ fn is_queue_arn(arn: &str) -> bool {
 /// `arn:aws:iam::<account>:role/<path and name>`
 fn is_role_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", partition, "iam", "", account, role] = parts[..] else { return false };
-    partition.starts_with("aws") && is_account(account) && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+    let ["arn", partition, "iam", "", account, role] = parts[..] else {
+        return false;
+    };
+    partition.starts_with("aws")
+        && is_account(account)
+        && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
 }
 
 fn is_account(text: &str) -> bool {

@@ -63,7 +63,10 @@ async fn the_outbox_is_filtered_and_cleared() {
     assert_eq!(texts(world.control("GET", "/outbox?channel=sms&to=%2B1", "").await.1), ["first", "third"]);
     assert!(texts(world.control("GET", "/outbox?channel=email", "").await.1).is_empty());
     let (status, answer) = world.control("GET", "/outbox?channel=fax", "").await;
-    assert_eq!((status, &answer["error"]), (StatusCode::BAD_REQUEST, &json!("channel is email, sms or push, not \"fax\"")));
+    assert_eq!(
+        (status, &answer["error"]),
+        (StatusCode::BAD_REQUEST, &json!("channel is email, sms or push, not \"fax\""))
+    );
     assert_eq!(world.control("DELETE", "/outbox", "").await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.control("GET", "/outbox", "").await.1, json!([]));
 }

@@ -2,11 +2,11 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::ProvideErrorMetadata as _;
 use aws_sdk_scheduler::operation::create_schedule::builders::CreateScheduleFluentBuilder;
 use aws_sdk_scheduler::primitives::DateTime;
-use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState,
-    Target,
-};
 use aws_sdk_scheduler::types::builders::TargetBuilder;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy,
+    ScheduleState, Target,
+};
 
 use super::*;
 use crate::services::Outcome;
@@ -54,7 +54,10 @@ async fn a_schedule_is_shown_with_the_defaults_of_aws() {
     assert_eq!(shown.schedule_expression_timezone(), Some("UTC"));
     assert_eq!(shown.action_after_completion(), Some(&ActionAfterCompletion::None));
     let retry = shown.target().unwrap().retry_policy().unwrap();
-    assert_eq!((retry.maximum_retry_attempts(), retry.maximum_event_age_in_seconds()), (Some(185), Some(86_400)));
+    assert_eq!(
+        (retry.maximum_retry_attempts(), retry.maximum_event_age_in_seconds()),
+        (Some(185), Some(86_400))
+    );
     assert_eq!(shown.creation_date().unwrap().secs(), at("2030-01-05T00:00:00Z").as_second());
 }
 
@@ -65,7 +68,10 @@ async fn an_existing_name_conflicts_and_a_missing_one_is_not_found() {
     let again = refused!(create(&client, "one", "rate(1 hour)"));
     assert_eq!(again, ("ConflictException".into(), "Schedule one already exists.".into()));
     let other_group = refused!(create(&client, "one", "rate(1 hour)").group_name("nowhere"));
-    assert_eq!(other_group, ("ResourceNotFoundException".into(), "Schedule group nowhere does not exist.".into()));
+    assert_eq!(
+        other_group,
+        ("ResourceNotFoundException".into(), "Schedule group nowhere does not exist.".into())
+    );
     let missing = client.get_schedule().name("two").send().await.unwrap_err();
     assert_eq!(missing.raw_response().unwrap().status().as_u16(), 404);
     assert!(missing.into_service_error().is_resource_not_found_exception());
@@ -95,7 +101,8 @@ async fn a_client_token_repeats_the_answer_and_refuses_other_parameters() {
 #[tokio::test]
 async fn what_aws_refuses_is_refused_in_its_words() {
     let (_world, client) = connected().await;
-    let with_target = |target: TargetBuilder| create(&client, "x", "rate(1 hour)").target(target.build().unwrap());
+    let with_target =
+        |target: TargetBuilder| create(&client, "x", "rate(1 hour)").target(target.build().unwrap());
     let retry = |age, attempts| {
         RetryPolicy::builder().maximum_event_age_in_seconds(age).maximum_retry_attempts(attempts).build()
     };
@@ -108,23 +115,43 @@ async fn what_aws_refuses_is_refused_in_its_words() {
     };
     let cases = [
         (create(&client, "with space", "rate(1 hour)"), "at 'name' failed to satisfy constraint"),
-        (create(&client, &"n".repeat(65), "rate(1 hour)"), "Member must have length less than or equal to 64"),
+        (
+            create(&client, &"n".repeat(65), "rate(1 hour)"),
+            "Member must have length less than or equal to 64",
+        ),
         (create(&client, "x", "cron(0 1 * * * *)"), "Invalid Schedule Expression cron(0 1 * * * *)."),
         (create(&client, "x", "at(2030-02-01T10:00:00Z)"), "Invalid Schedule Expression"),
-        (create(&client, "x", "rate(1 hour)").schedule_expression_timezone("Mars/Phobos"), "Timezone Mars/Phobos"),
+        (
+            create(&client, "x", "rate(1 hour)").schedule_expression_timezone("Mars/Phobos"),
+            "Timezone Mars/Phobos",
+        ),
         (create(&client, "x", "rate(1 hour)").flexible_time_window(window(None)), "MaximumWindowInMinutes"),
-        (create(&client, "x", "rate(1 hour)").flexible_time_window(window(Some(1441))), "less than or equal to 1440"),
-        (create(&client, "x", "rate(1 hour)").state(ScheduleState::from("PAUSED")), "enum value set: [ENABLED, DISABLED]"),
+        (
+            create(&client, "x", "rate(1 hour)").flexible_time_window(window(Some(1441))),
+            "less than or equal to 1440",
+        ),
+        (
+            create(&client, "x", "rate(1 hour)").state(ScheduleState::from("PAUSED")),
+            "enum value set: [ENABLED, DISABLED]",
+        ),
         (create(&client, "x", "rate(1 hour)").client_token("no spaces"), "at 'clientToken'"),
         (
-            create(&client, "x", "rate(1 hour)").start_date(DateTime::from_secs(200)).end_date(DateTime::from_secs(100)),
+            create(&client, "x", "rate(1 hour)")
+                .start_date(DateTime::from_secs(200))
+                .end_date(DateTime::from_secs(100)),
             "StartDate must be before EndDate",
         ),
         (with_target(target().arn("queue")), "Provided Arn is not in correct format."),
-        (with_target(target().arn("arn:aws:lambda:us-east-1:000000000000:function:f")), "standard SQS queues only"),
+        (
+            with_target(target().arn("arn:aws:lambda:us-east-1:000000000000:function:f")),
+            "standard SQS queues only",
+        ),
         (with_target(target().role_arn("role")), "at 'target.roleArn'"),
         (with_target(target().input("x".repeat(262_145))), "at 'target.input'"),
-        (with_target(target().dead_letter_config(DeadLetterConfig::builder().arn("dlq").build())), "deadLetterConfig.arn"),
+        (
+            with_target(target().dead_letter_config(DeadLetterConfig::builder().arn("dlq").build())),
+            "deadLetterConfig.arn",
+        ),
         (with_target(target().retry_policy(retry(59, 1))), "greater than or equal to 60"),
         (with_target(target().retry_policy(retry(60, 186))), "less than or equal to 185"),
     ];
@@ -144,7 +171,12 @@ async fn lists_go_by_pages_and_filters() {
     for name in ["a-1", "a-2", "a-3", "b-1"] {
         create(&client, name, "rate(1 hour)").send().await.unwrap();
     }
-    create(&client, "a-4", "rate(1 hour)").group_name("other").state(ScheduleState::Disabled).send().await.unwrap();
+    create(&client, "a-4", "rate(1 hour)")
+        .group_name("other")
+        .state(ScheduleState::Disabled)
+        .send()
+        .await
+        .unwrap();
 
     let mut names = Vec::new();
     let mut pages = client.list_schedules().name_prefix("a-").into_paginator().page_size(2).send();

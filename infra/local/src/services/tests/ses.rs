@@ -2,7 +2,9 @@ use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::ProvideErrorMetadata as _;
 use aws_sdk_sesv2::operation::send_email::builders::SendEmailFluentBuilder;
 use aws_sdk_sesv2::primitives::Blob;
-use aws_sdk_sesv2::types::{Attachment, Body, Content, Destination, EmailContent, Message, MessageHeader, RawMessage};
+use aws_sdk_sesv2::types::{
+    Attachment, Body, Content, Destination, EmailContent, Message, MessageHeader, RawMessage,
+};
 
 use super::*;
 
@@ -17,7 +19,9 @@ fn text(text: &str) -> Content {
 }
 
 fn message() -> aws_sdk_sesv2::types::builders::MessageBuilder {
-    Message::builder().subject(text("Your visit")).body(Body::builder().text(text("See you")).html(text("<p>See you</p>")).build())
+    Message::builder()
+        .subject(text("Your visit"))
+        .body(Body::builder().text(text("See you")).html(text("<p>See you</p>")).build())
 }
 
 fn send(client: &Client, message: Message, to: &[&str]) -> SendEmailFluentBuilder {
@@ -49,11 +53,18 @@ async fn an_email_leaves_with_all_it_has() {
         .build()
         .unwrap();
     let message = message().headers(header("X-Message", "m-1")).attachments(attachment).build();
-    let sent = send(&client, message, &["Ada <ada@example.net>"]).reply_to_addresses("desk@example.com").send().await.unwrap();
+    let sent = send(&client, message, &["Ada <ada@example.net>"])
+        .reply_to_addresses("desk@example.com")
+        .send()
+        .await
+        .unwrap();
     let entries = world.services.outbox.entries(None, None);
     let [entry] = &entries[..] else { panic!("{entries:?}") };
     assert_eq!(entry.provider_id, sent.message_id().unwrap());
-    assert_eq!((entry.to.as_str(), entry.from.as_deref()), ("Ada <ada@example.net>", Some("Salon <hello@example.com>")));
+    assert_eq!(
+        (entry.to.as_str(), entry.from.as_deref()),
+        ("Ada <ada@example.net>", Some("Salon <hello@example.com>"))
+    );
     assert_eq!(entry.subject.as_deref(), Some("Your visit"));
     assert_eq!((entry.text.as_deref(), entry.html.as_deref()), (Some("See you"), Some("<p>See you</p>")));
     assert_eq!(entry.attachments[0].name, "visit.ics");
@@ -68,10 +79,14 @@ async fn a_raw_message_is_read_as_mail_programs_do() {
     let (world, client) = connected().await;
     let raw = "From: Salon <hello@example.com>\r\nTo: ada@example.net\r\nSubject: =?utf-8?B?0JLQuNC30LjRgg==?=\r\n\
                X-Message: m-2\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nUntil tomorrow";
-    let content = EmailContent::builder().raw(RawMessage::builder().data(Blob::new(raw)).build().unwrap()).build();
+    let content =
+        EmailContent::builder().raw(RawMessage::builder().data(Blob::new(raw)).build().unwrap()).build();
     client.send_email().content(content).send().await.unwrap();
     let entry = world.services.outbox.entries(None, Some("ada@example.net")).remove(0);
-    assert_eq!((entry.subject.as_deref(), entry.text.as_deref(), entry.html), (Some("Визит"), Some("Until tomorrow"), None));
+    assert_eq!(
+        (entry.subject.as_deref(), entry.text.as_deref(), entry.html),
+        (Some("Визит"), Some("Until tomorrow"), None)
+    );
     assert!(entry.headers.iter().any(|h| h.name == "X-Message" && h.value == "m-2"));
 }
 
@@ -81,7 +96,8 @@ async fn what_ses_refuses_is_refused_and_does_not_leave() {
     let many: Vec<String> = (0..51).map(|n| format!("c{n}@example.net")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let ada = &["ada@example.net"][..];
-    let with_header = |name: &str, value: &str| send(&client, message().headers(header(name, value)).build(), ada);
+    let with_header =
+        |name: &str, value: &str| send(&client, message().headers(header(name, value)).build(), ada);
     let cases = [
         (send(&client, message().build(), &[]), "BadRequestException", "at least one recipient"),
         (send(&client, message().build(), &many), "BadRequestException", "Recipient count exceeds 50."),
@@ -96,7 +112,11 @@ async fn what_ses_refuses_is_refused_and_does_not_leave() {
         (with_header("X-Text", "Привет"), "BadRequestException", "printable ASCII"),
         (with_header("X:Colon", "v"), "BadRequestException", "X:Colon"),
         (
-            send(&client, message().body(Body::builder().text(text(&"x".repeat(41 << 20))).build()).build(), ada),
+            send(
+                &client,
+                message().body(Body::builder().text(text(&"x".repeat(41 << 20))).build()).build(),
+                ada,
+            ),
             "BadRequestException",
             "Message length",
         ),
@@ -117,7 +137,8 @@ async fn rate_and_quota_are_counted_in_the_time_of_the_stack() {
     let settings = r#"{"per_second": 2, "daily_quota": 3}"#;
     assert_eq!(world.control("POST", "/providers/email", settings).await.0, StatusCode::OK);
     let mail = || send(&client, message().build(), &["ada@example.net"]);
-    let later = |seconds: i64| world.clock.advance_to(world.clock.now() + jiff::SignedDuration::from_secs(seconds));
+    let later =
+        |seconds: i64| world.clock.advance_to(world.clock.now() + jiff::SignedDuration::from_secs(seconds));
     mail().send().await.unwrap();
     mail().send().await.unwrap();
     let fast = refused(mail()).await;

@@ -24,7 +24,8 @@ macro_rules! refused {
 }
 
 async fn endpoint(client: &Client, application: &str, token: &str) -> String {
-    let created = client.create_platform_endpoint().platform_application_arn(application).token(token).send().await;
+    let created =
+        client.create_platform_endpoint().platform_application_arn(application).token(token).send().await;
     created.unwrap().endpoint_arn().unwrap().to_owned()
 }
 
@@ -49,15 +50,22 @@ async fn a_text_message_leaves_with_its_sender() {
 #[tokio::test]
 async fn text_messages_that_sns_refuses_do_not_leave() {
     let (world, client) = connected().await;
-    let wrong_kind = MessageAttributeValue::builder().data_type("String").string_value("Urgent").build().unwrap();
+    let wrong_kind =
+        MessageAttributeValue::builder().data_type("String").string_value("Urgent").build().unwrap();
     let sms = || client.publish().phone_number("+15555550100");
     let cases = [
-        (client.publish().phone_number("abc").message("hi"), "Invalid parameter: PhoneNumber Reason: abc is not valid to publish to"),
+        (
+            client.publish().phone_number("abc").message("hi"),
+            "Invalid parameter: PhoneNumber Reason: abc is not valid to publish to",
+        ),
         (client.publish().phone_number("+1234567890123456").message("hi"), "is not valid to publish to"),
         (sms().message(""), "Invalid parameter: Empty message"),
         (sms().message("x".repeat(1601)), "Invalid parameter: Message too long"),
         (sms().message("x").message_attributes("AWS.SNS.SMS.SMSType", wrong_kind), "SMSType"),
-        (sms().message("not json").message_structure("json"), "Message Structure - JSON message body failed to parse"),
+        (
+            sms().message("not json").message_structure("json"),
+            "Message Structure - JSON message body failed to parse",
+        ),
         (sms().message(r#"{"sms":"x"}"#).message_structure("json"), "No default entry in JSON message body"),
         (client.publish().message("x"), "TopicArn or TargetArn Reason: no value for required parameter"),
     ];
@@ -78,11 +86,27 @@ async fn opted_out_numbers_and_the_spend_limit_are_accepted_and_silent() {
     let sms = |number: &str| client.publish().phone_number(number).message("hi").send();
     let left = || world.services.outbox.entries(None, None).len();
 
-    assert!(client.check_if_phone_number_is_opted_out().phone_number("+15555550100").send().await.unwrap().is_opted_out());
+    assert!(
+        client
+            .check_if_phone_number_is_opted_out()
+            .phone_number("+15555550100")
+            .send()
+            .await
+            .unwrap()
+            .is_opted_out()
+    );
     assert!(sms("+15555550100").await.unwrap().message_id().is_some());
     assert_eq!(left(), 0);
     client.opt_in_phone_number().phone_number("+15555550100").send().await.unwrap();
-    assert!(!client.check_if_phone_number_is_opted_out().phone_number("+15555550100").send().await.unwrap().is_opted_out());
+    assert!(
+        !client
+            .check_if_phone_number_is_opted_out()
+            .phone_number("+15555550100")
+            .send()
+            .await
+            .unwrap()
+            .is_opted_out()
+    );
     for _ in 0..3 {
         sms("+15555550100").await.unwrap();
     }
@@ -99,13 +123,18 @@ async fn endpoints_are_created_once_per_token_and_attributes() {
     assert!(first.starts_with("arn:aws:sns:us-east-1:000000000000:endpoint/APNS/local/"), "{first}");
     assert_eq!(endpoint(&client, APNS, "token-1").await, first);
     assert_ne!(endpoint(&client, GCM, "token-1").await, first);
-    let other_data =
-        client.create_platform_endpoint().platform_application_arn(APNS).token("token-1").custom_user_data("client 7");
+    let other_data = client
+        .create_platform_endpoint()
+        .platform_application_arn(APNS)
+        .token("token-1")
+        .custom_user_data("client 7");
     let (status, code, message) = refused!(other_data);
     assert_eq!((status, code.as_str()), (400, "InvalidParameter"));
     assert_eq!(
         message,
-        format!("Invalid parameter: Token Reason: Endpoint {first} already exists with the same Token, but different attributes.")
+        format!(
+            "Invalid parameter: Token Reason: Endpoint {first} already exists with the same Token, but different attributes."
+        )
     );
     let nowhere = client.create_platform_endpoint().platform_application_arn(format!("{APNS}-2")).token("t");
     assert_eq!(refused!(nowhere), (404, "NotFound".into(), "PlatformApplication does not exist".into()));
@@ -126,7 +155,10 @@ async fn endpoint_attributes_are_read_changed_and_deleted() {
         .unwrap();
     let shown = client.get_endpoint_attributes().endpoint_arn(&arn).send().await.unwrap();
     let attributes = shown.attributes().unwrap();
-    assert_eq!(["Token", "Enabled", "CustomUserData"].map(|name| attributes[name].as_str()), ["token-2", "false", "a & b"]);
+    assert_eq!(
+        ["Token", "Enabled", "CustomUserData"].map(|name| attributes[name].as_str()),
+        ["token-2", "false", "a & b"]
+    );
     client.delete_endpoint().endpoint_arn(&arn).send().await.unwrap();
     client.delete_endpoint().endpoint_arn(&arn).send().await.unwrap();
     let missing = refused!(client.get_endpoint_attributes().endpoint_arn(&arn));
@@ -146,10 +178,20 @@ async fn a_push_message_is_shown_as_its_platform_gets_it() {
     });
     for (application, token) in [(APNS, "apple"), (GCM, "android")] {
         let arn = endpoint(&client, application, token).await;
-        client.publish().target_arn(arn).message(message.to_string()).message_structure("json").send().await.unwrap();
+        client
+            .publish()
+            .target_arn(arn)
+            .message(message.to_string())
+            .message_structure("json")
+            .send()
+            .await
+            .unwrap();
     }
     let apple = world.services.outbox.entries(Some(Channel::Push), Some("apple")).remove(0);
-    assert_eq!((apple.platform.as_deref(), apple.subject.as_deref(), apple.text.as_deref()), (Some("APNS"), Some("Tomorrow"), Some("At 10:00")));
+    assert_eq!(
+        (apple.platform.as_deref(), apple.subject.as_deref(), apple.text.as_deref()),
+        (Some("APNS"), Some("Tomorrow"), Some("At 10:00"))
+    );
     assert_eq!(apple.payload.unwrap()["aps"]["alert"]["body"], "At 10:00");
     let android = world.services.outbox.entries(None, Some("android")).remove(0);
     assert_eq!((android.subject.as_deref(), android.text.as_deref()), (Some("Morgen"), Some("Um 10")));
@@ -164,7 +206,10 @@ async fn push_messages_that_sns_refuses_do_not_leave() {
     assert!(refused!(malformed).2.contains("Invalid notification for protocol APNS"));
     assert_eq!(refused!(push("x".repeat(262_145))).2, "Invalid parameter: Message too long");
     client.set_endpoint_attributes().endpoint_arn(&arn).attributes("Enabled", "false").send().await.unwrap();
-    assert_eq!(refused!(push("hi".to_owned())), (400, "EndpointDisabled".into(), "Endpoint is disabled".into()));
+    assert_eq!(
+        refused!(push("hi".to_owned())),
+        (400, "EndpointDisabled".into(), "Endpoint is disabled".into())
+    );
     assert!(world.services.outbox.entries(None, None).is_empty());
 }
 

@@ -11,7 +11,12 @@ struct Following {
 
 impl Following {
     fn new(world: World) -> Self {
-        Self { world, followed: Mutex::default(), hidden_until: Mutex::default(), made_visible: Mutex::default() }
+        Self {
+            world,
+            followed: Mutex::default(),
+            hidden_until: Mutex::default(),
+            made_visible: Mutex::default(),
+        }
     }
 }
 
@@ -21,7 +26,9 @@ impl Stack for Following {
             let bodies = self.world.queues.bodies();
             let new = std::mem::replace(&mut *lock(&self.followed), bodies.len());
             for body in &bodies[new..] {
-                if let Some((name, expression)) = body.strip_prefix("make ").and_then(|rest| rest.split_once(' ')) {
+                if let Some((name, expression)) =
+                    body.strip_prefix("make ").and_then(|rest| rest.split_once(' '))
+                {
                     self.world.schedule(name, expression, "made on the way").await;
                 }
             }
@@ -79,7 +86,10 @@ async fn every_occurrence_of_a_rate_fires() {
 async fn the_clock_does_not_go_back() {
     let world = world();
     let error = world.services.run_to(&Idle, at("2029-12-31T00:00:00Z")).await.unwrap_err();
-    assert!(error.to_string().starts_with("2029-12-31T00:00:00Z has passed already: it is 2030-01-05T00:00:0"), "{error}");
+    assert!(
+        error.to_string().starts_with("2029-12-31T00:00:00Z has passed already: it is 2030-01-05T00:00:0"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
