@@ -408,12 +408,11 @@ fn occurrence(
     end.is_none_or(|end| found <= end).then_some(found)
 }
 
-/// When a failed attempt is made again: waits double from one second to ten minutes, which uses up AWS's default of
-/// 185 retries in about its default of 24 hours. `None` when the retry policy is used up.
+/// When a failed attempt is made again: AWS says "exponential backoff" and no more; here waits double from one second
+/// to ten minutes. `None` when the retry policy is used up.
 fn retry_at(invocation: &Invocation, definition: &Definition, now: Timestamp) -> Option<Timestamp> {
     let policy = definition.target.retry_policy;
-    let wait =
-        SignedDuration::from_secs(1_i64.checked_shl(invocation.attempt - 1).unwrap_or(600).clamp(1, 600));
+    let wait = SignedDuration::from_secs((1 << (invocation.attempt - 1).min(10)).min(600));
     let due = now.checked_add(wait).ok()?;
     let age = due.duration_since(invocation.first_attempt.unwrap_or(now));
     (invocation.attempt <= policy.maximum_retry_attempts

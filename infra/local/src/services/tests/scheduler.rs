@@ -349,3 +349,14 @@ async fn kept_schedules_outlive_the_stack() {
     assert_eq!((fired.len(), first.queues.bodies()), (1, vec!["kept".to_owned()]));
     assert!(second.scheduler.pending().is_empty());
 }
+
+#[tokio::test]
+async fn by_default_a_refusing_queue_is_tried_for_a_day() {
+    let (world, client) = connected().await;
+    lock(&world.queues.refusing).insert(QUEUE);
+    create(&client, "one", "at(2030-01-05T01:00:00)").send().await.unwrap();
+    let fired = world.services.run_to(&Idle, at("2030-01-07T00:00:00Z")).await.unwrap();
+    assert_eq!(fired.last().unwrap().outcome, Outcome::Dropped);
+    // Ten waits that double make 1023 seconds; then every ten minutes until 86,400.
+    assert_eq!(fired.len(), 1 + 10 + 142);
+}
