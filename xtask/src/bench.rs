@@ -81,14 +81,9 @@ impl Measured {
 fn startup(only: &[String]) -> Result<()> {
     let functions = workspace::functions()?;
     if let Some(unknown) = only.iter().find(|name| !functions.contains(name)) {
-        bail!(
-            "there is no function {unknown}; there are {}",
-            functions.join(", ")
-        );
+        bail!("there is no function {unknown}; there are {}", functions.join(", "));
     }
-    let wanted = functions
-        .into_iter()
-        .filter(|name| only.is_empty() || only.contains(name));
+    let wanted = functions.into_iter().filter(|name| only.is_empty() || only.contains(name));
     let mut steps = Steps::new();
     let mut all = Vec::new();
     let names = std::iter::once(BARE.to_owned()).chain(wanted);
@@ -98,12 +93,7 @@ fn startup(only: &[String]) -> Result<()> {
             process::run(cargo::command().args(["build", "--release", "--package", &name]))
         })?;
         let binary = workspace::root().join("target/release").join(&name);
-        all.push(Measured {
-            name,
-            binary,
-            starts: Vec::new(),
-            resident: Vec::new(),
-        });
+        all.push(Measured { name, binary, starts: Vec::new(), resident: Vec::new() });
     }
     steps.run("measure", || measure(&mut all))?;
 
@@ -171,11 +161,9 @@ fn start_once(binary: &Path, variables: &[String]) -> Result<(Duration, u64)> {
     child.kill()?;
     let output = child.wait_with_output()?;
     // The connection stays open until the process has ended, so that it has nothing to complain about.
-    result
-        .map(|(_connection, took, resident)| (took, resident))
-        .inspect_err(|_| {
-            eprintln!("{}", process::tail(&String::from_utf8_lossy(&output.stderr)));
-        })
+    result.map(|(_connection, took, resident)| (took, resident)).inspect_err(|_| {
+        eprintln!("{}", process::tail(&String::from_utf8_lossy(&output.stderr)));
+    })
 }
 
 fn first_request(listener: &TcpListener, begun: Instant, child: &mut Child) -> Result<(TcpStream, Duration)> {
@@ -207,14 +195,9 @@ fn first_request(listener: &TcpListener, begun: Instant, child: &mut Child) -> R
 
 /// `VmHWM` of a process status, in KiB.
 fn high_water_mark(status: &str) -> Result<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .context("the status has no VmHWM")?;
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .with_context(|| format!("VmHWM is no number: {line}"))
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the status has no VmHWM")?;
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("VmHWM is no number: {line}"))
 }
 
 /// The table, and the names of the functions that are over a limit.
@@ -223,10 +206,7 @@ fn report(all: &[Measured]) -> Result<(Table, Vec<String>)> {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let bare = all
-        .iter()
-        .find(|one| one.name == BARE)
-        .context("the bare runtime was not measured")?;
+    let bare = all.iter().find(|one| one.name == BARE).context("the bare runtime was not measured")?;
     let yardstick = quantile(&bare.starts, 50);
     let mut over = Vec::new();
     for one in all {
@@ -298,11 +278,7 @@ fn replace_section(document: &str, section: &str) -> String {
             part.push('\n');
         }
     }
-    let after = if after.is_empty() {
-        after
-    } else {
-        format!("\n{after}")
-    };
+    let after = if after.is_empty() { after } else { format!("\n{after}") };
     format!("{}\n\n{section}{after}", kept.trim_end())
 }
 
@@ -314,10 +290,7 @@ mod tests {
     fn a_section_is_replaced_and_the_rest_of_the_document_kept() {
         let document = "# Benchmarks\n\n## Start-up\n\nold\n\n## Delivery\n\nkept\n";
         let once = replace_section(document, "## Start-up\n\nnew\n");
-        assert_eq!(
-            once,
-            "# Benchmarks\n\n## Start-up\n\nnew\n\n## Delivery\n\nkept\n"
-        );
+        assert_eq!(once, "# Benchmarks\n\n## Start-up\n\nnew\n\n## Delivery\n\nkept\n");
         assert_eq!(replace_section(&once, "## Start-up\n\nnew\n"), once);
         assert_eq!(
             replace_section("# Benchmarks\n", "## Start-up\n\nnew\n"),
@@ -335,10 +308,7 @@ mod tests {
 
     #[test]
     fn memory_is_read_from_a_process_status() {
-        assert_eq!(
-            high_water_mark("Name:\tx\nVmHWM:\t    7412 kB\nVmRSS:\t 1 kB\n").unwrap(),
-            7412
-        );
+        assert_eq!(high_water_mark("Name:\tx\nVmHWM:\t    7412 kB\nVmRSS:\t 1 kB\n").unwrap(), 7412);
         assert!(high_water_mark("Name:\tx\n").is_err());
     }
 }

@@ -16,15 +16,7 @@ pub fn command() -> Command {
 /// Builds what the local stack runs, in one call: every function, the stack itself and the admin tool.
 pub fn build_local() -> Result<()> {
     let mut command = command();
-    command.args([
-        "build",
-        "--profile",
-        "local",
-        "--package",
-        "admin",
-        "--package",
-        "local-stack",
-    ]);
+    command.args(["build", "--profile", "local", "--package", "admin", "--package", "local-stack"]);
     for name in workspace::functions()? {
         command.args(["--package", &name]);
     }

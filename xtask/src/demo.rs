@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::mpsc::Receiver;
 
 use anyhow::{Context, Result, anyhow, bail};
+use comfy_table::ContentArrangement;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, Zoned};
@@ -11,12 +12,15 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::http::Client;
+use crate::process;
 use crate::stack::{self, Stack};
 use crate::steps::table;
-use crate::{process, workspace};
 
 /// Where the salon is. Summer and winter time included, as in the salon's own life.
 const ZONE: &str = "Europe/Lisbon";
+
+/// Columns of the timeline: what a wide terminal shows without breaking lines.
+const TABLE_WIDTH: u16 = 150;
 
 /// The salon as it was seeded: what is needed to work with it.
 pub struct Salon {
@@ -70,10 +74,7 @@ impl Salon {
 /// The body of a booking to try by hand, a week from the stack's present time.
 pub fn booking_to_try(stack: &Stack, salon: &Salon) -> Result<Value> {
     let today = in_zone(time(&Client::new(&stack.control, None))?)?.date();
-    Ok(booking(
-        salon,
-        today.saturating_add(Span::new().days(7)).at(12, 0, 0, 0),
-    ))
+    Ok(booking(salon, today.saturating_add(Span::new().days(7)).at(12, 0, 0, 0)))
 }
 
 fn booking(salon: &Salon, start: DateTime) -> Value {
@@ -105,10 +106,7 @@ pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
     ]))?;
     let made: Value =
         serde_json::from_str(&made).with_context(|| format!("the admin tool answered {made:?}"))?;
-    let api_key = made["api_key"]
-        .as_str()
-        .context("the admin tool gave no API key")?
-        .to_owned();
+    let api_key = made["api_key"].as_str().context("the admin tool gave no API key")?.to_owned();
     let api = Client::new(&stack.api, Some(&api_key));
     let create = |path: &str, body: Value| id(&api.post(path, &body)?);
 
@@ -125,10 +123,8 @@ pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
         "/v1/locations",
         json!({ "name": "Salon Aurora, Chiado", "zone": ZONE, "address": "Rua Garrett 10, Lisboa" }),
     )?;
-    let resource_id = create(
-        "/v1/resources",
-        json!({ "name": "Ines", "kind": "specialist", "location_id": location_id }),
-    )?;
+    let resource_id =
+        create("/v1/resources", json!({ "name": "Ines", "kind": "specialist", "location_id": location_id }))?;
     let service_id = create(
         "/v1/services",
         json!({ "name": "Haircut", "duration_minutes": 45, "price": { "minor": 4500, "currency": "EUR" } }),
@@ -141,14 +137,7 @@ pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
         &format!("/v1/clients/{client_id}/devices"),
         &json!({ "platform": "fcm", "token": "demo-device-of-maria" }),
     )?;
-    let salon = Salon {
-        api_key,
-        location_id,
-        resource_id,
-        service_id,
-        client_id,
-        booking_id: None,
-    };
+    let salon = Salon { api_key, location_id, resource_id, service_id, client_id, booking_id: None };
     salon.save()?;
     Ok(salon)
 }
@@ -163,7 +152,8 @@ pub fn play(stack: &Stack, salon: &mut Salon, interrupted: &Receiver<()>) -> Res
     };
     salon.booking_id = Some(booking_id.clone());
     salon.save()?;
-    print_timeline(&api.get(&format!("/v1/bookings/{booking_id}/timeline"))?)
+    let timeline = api.get(&format!("/v1/bookings/{booking_id}/timeline"))?;
+    print_timeline(&timeline, &outbox(&Client::new(&stack.control, None))?)
 }
 
 /// The story: booked, moved, reminded, late, missed, and asked to come again.
@@ -176,10 +166,7 @@ fn live(api: &Client, story: &Story<'_>, salon: &Salon) -> Result<String> {
 
     story.run_to(day(0).at(17, 30, 0, 0))?;
     let moved = day(2).at(9, 0, 0, 0);
-    api.post(
-        &format!("/v1/bookings/{booking_id}/reschedule"),
-        &json!({ "start": moved.to_string() }),
-    )?;
+    api.post(&format!("/v1/bookings/{booking_id}/reschedule"), &json!({ "start": moved.to_string() }))?;
     story.tell(&format!("she calls, and the salon moves it to {}", at(moved)))?;
 
     story.run_to(day(1).at(12, 0, 0, 0))?;
@@ -206,22 +193,11 @@ impl<'a> Story<'a> {
     fn new(stack: &Stack, interrupted: &'a Receiver<()>) -> Result<Self> {
         let control = Client::new(&stack.control, None);
         let now = in_zone(time(&control)?)?;
-        let morning = now
-            .date()
-            .to_datetime(Time::constant(10, 0, 0, 0))
-            .to_zoned(now.time_zone().clone())?;
-        let first_day = if now < morning {
-            morning
-        } else {
-            morning.tomorrow()?
-        };
+        let morning =
+            now.date().to_datetime(Time::constant(10, 0, 0, 0)).to_zoned(now.time_zone().clone())?;
+        let first_day = if now < morning { morning } else { morning.tomorrow()? };
         let left_before = std::cell::Cell::new(outbox(&control)?.len());
-        Ok(Self {
-            control,
-            first_day,
-            interrupted,
-            left_before,
-        })
+        Ok(Self { control, first_day, interrupted, left_before })
     }
 
     /// Runs the stack to a local time of the salon.
@@ -230,8 +206,7 @@ impl<'a> Story<'a> {
             bail!("stopped by Ctrl-C");
         }
         let instant = local.to_zoned(self.first_day.time_zone().clone())?.timestamp();
-        self.control
-            .post("/time/run-to", &json!({ "to": instant.to_string() }))?;
+        self.control.post("/time/run-to", &json!({ "to": instant.to_string() }))?;
         Ok(())
     }
 
@@ -239,10 +214,8 @@ impl<'a> Story<'a> {
     fn tell(&self, line: &str) -> Result<()> {
         // A second further, so that the stream and the queues have come to rest before counting.
         let now = time(&self.control)?;
-        self.control.post(
-            "/time/run-to",
-            &json!({ "to": (now + SignedDuration::from_secs(1)).to_string() }),
-        )?;
+        self.control
+            .post("/time/run-to", &json!({ "to": (now + SignedDuration::from_secs(1)).to_string() }))?;
         let left = outbox(&self.control)?.len();
         let sent = left.saturating_sub(self.left_before.replace(left));
         println!("    {}  {line} ({sent} sent)", at(in_zone(now)?.datetime()));
@@ -253,10 +226,7 @@ impl<'a> Story<'a> {
 /// The stack's present time.
 fn time(control: &Client) -> Result<Timestamp> {
     let answer = control.get("/time")?;
-    Ok(answer["now"]
-        .as_str()
-        .context("the stack did not tell its time")?
-        .parse()?)
+    Ok(answer["now"].as_str().context("the stack did not tell its time")?.parse()?)
 }
 
 fn in_zone(instant: Timestamp) -> Result<Zoned> {
@@ -271,10 +241,7 @@ fn outbox(control: &Client) -> Result<Vec<Value>> {
 }
 
 fn id(created: &Value) -> Result<String> {
-    created["id"]
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| anyhow!("an answer without an id: {created}"))
+    created["id"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("an answer without an id: {created}"))
 }
 
 /// `Tue 24 Nov 10:00`
@@ -282,16 +249,137 @@ fn at(local: DateTime) -> String {
     local.strftime("%a %-d %b %H:%M").to_string()
 }
 
-/// An instant as the salon's clock shows it; empty if it is none.
-fn local(instant: &Value) -> String {
-    let zoned = || {
-        let instant: Timestamp = instant.as_str()?.parse().ok()?;
-        Some(instant.to_zoned(TimeZone::get(ZONE).ok()?))
-    };
-    zoned().map(|zoned| at(zoned.datetime())).unwrap_or_default()
+/// Prints what happened to the booking and what became of each of its messages, in the order of time.
+fn print_timeline(timeline: &Value, outbox: &[Value]) -> Result<()> {
+    let mut rows = event_rows(&timeline["booking"])?;
+    rows.extend(message_rows(&timeline["messages"], outbox)?);
+    rows.sort_by_key(|(instant, _)| *instant);
+    let mut table = table(&["when", "what", "by", "to", "outcome", "why"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(TABLE_WIDTH);
+    for (instant, cells) in rows {
+        table.add_row(std::iter::once(at(in_zone(instant)?.datetime())).chain(cells));
+    }
+    println!("\n{table}\n");
+    Ok(())
 }
 
-fn print_timeline(timeline: &Value) -> Result<()> {
-    println!("{timeline:#}");
-    Ok(())
+/// A row of the timeline: its instant, and the cells after it.
+type Row = (Timestamp, [String; 5]);
+
+fn event_rows(booking: &Value) -> Result<Vec<Row>> {
+    let events = booking["history"].as_array().context("the timeline's booking has no history")?;
+    let row = |event: &Value| {
+        let what = format!("BOOKING {}", words(&event["kind"]));
+        let by = format!("by {}", words(&event["by"]));
+        Ok((instant(&event["at"])?, [what, by, String::new(), String::new(), String::new()]))
+    };
+    events.iter().map(row).collect()
+}
+
+fn message_rows(messages: &Value, outbox: &[Value]) -> Result<Vec<Row>> {
+    let messages = messages.as_array().context("the timeline has no messages")?;
+    let row = |message: &Value| {
+        let left = outbox.iter().find(|entry| entry["provider_id"] == message["provider_id"]);
+        // A push message's address is long; the device's own token says more.
+        let to = left.map(|entry| if entry["token"].is_string() { &entry["token"] } else { &entry["to"] });
+        let when = if message["sent_at"].is_string() { &message["sent_at"] } else { &message["due"] };
+        let cells = [
+            words(&message["type"]),
+            words(&message["channel"]),
+            to.map(words).unwrap_or_default(),
+            outcome(message),
+            why(message),
+        ];
+        Ok((instant(when)?, cells))
+    };
+    messages.iter().map(row).collect()
+}
+
+fn outcome(message: &Value) -> String {
+    match message["status"].as_str() {
+        Some("accepted") => "sent".to_owned(),
+        Some("superseded") => "not sent: superseded".to_owned(),
+        Some("suppressed") => format!("not sent: {}", words(&message["reason"])),
+        _ => words(&message["status"]),
+    }
+}
+
+/// The timing that calls for the message, and each check that moved or stopped it.
+fn why(message: &Value) -> String {
+    let mut why = vec![words(&message["step"])];
+    let traces = message["traces"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for step in traces.iter().flat_map(|trace| trace["steps"].as_array().into_iter().flatten()) {
+        if step["verdict"] != "pass" {
+            let because = with_local_times(step["because"].as_str().unwrap_or_default());
+            let reason = format!("{}: {because}", words(&step["check"]));
+            if !why.contains(&reason) {
+                why.push(reason);
+            }
+        }
+    }
+    if message["status"] == "superseded" {
+        why.push("the booking has changed since".to_owned());
+    }
+    why.join("; ")
+}
+
+/// The text with its UTC instants as the salon's clock shows them.
+fn with_local_times(text: &str) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([',', ':', ';', '.']);
+        match bare.parse::<Timestamp>().ok().and_then(|instant| in_zone(instant).ok()) {
+            Some(zoned) => format!("{}{}", at(zoned.datetime()), &word[bare.len()..]),
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn instant(value: &Value) -> Result<Timestamp> {
+    let text = value.as_str().with_context(|| format!("the timeline has {value} where a time belongs"))?;
+    text.parse().with_context(|| format!("the timeline has {text:?} where a time belongs"))
+}
+
+fn words(value: &Value) -> String {
+    value.as_str().unwrap_or_default().replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_within_a_reason_are_told_in_the_salons_time() {
+        let text =
+            "2026-07-01T06:30:00Z is within quiet hours 2026-06-30T22:00:00Z to 2026-07-01T07:00:00Z: waits";
+        assert_eq!(
+            with_local_times(text),
+            "Wed 1 Jul 07:30 is within quiet hours Tue 30 Jun 23:00 to Wed 1 Jul 08:00: waits"
+        );
+    }
+
+    #[test]
+    fn a_withheld_message_tells_what_stopped_it() {
+        let message = json!({
+            "status": "suppressed", "reason": "sms_off", "step": "2h before start",
+            "traces": [{ "steps": [
+                { "check": "address", "verdict": "pass", "because": "sms: +351…78" },
+                { "check": "sms_option", "verdict": "suppress", "because": "the sms option is off" },
+            ]}],
+        });
+        assert_eq!(outcome(&message), "not sent: sms off");
+        assert_eq!(why(&message), "2h before start; sms option: the sms option is off");
+    }
+
+    #[test]
+    fn a_sent_message_is_shown_with_whom_it_reached_and_when_it_left() {
+        let messages = json!([{
+            "type": "booking_created", "channel": "sms", "status": "accepted", "step": "immediately", "provider_id": "p-1",
+            "due": "2026-07-01T09:00:00Z", "sent_at": "2026-07-01T09:00:02Z", "traces": [],
+        }]);
+        let outbox = [json!({ "provider_id": "p-1", "to": "+351912345678" })];
+        let rows = message_rows(&messages, &outbox).unwrap();
+        let expected = ["booking created", "sms", "+351912345678", "sent", "immediately"].map(str::to_owned);
+        assert_eq!(rows, [("2026-07-01T09:00:02Z".parse().unwrap(), expected)]);
+    }
 }

@@ -58,11 +58,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
         bail!("samconfig.toml has no parameters yet; the first time: cargo xtask deploy --guided");
     }
     // Both commands have to be told the same processor: SAM builds for it, and the template names it.
-    let kept = if overrides {
-        rest.iter().any(|arg| is_x86(arg))
-    } else {
-        config.contains("x86_64")
-    };
+    let kept = if overrides { rest.iter().any(|arg| is_x86(arg)) } else { config.contains("x86_64") };
     if x86 && !guided && !kept {
         bail!("--x86 goes with --guided: the choice is then kept in samconfig.toml and needs no flag");
     }
@@ -73,9 +69,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
     steps.run("Python environment .tools", || python::TOOLS.install())?;
     check_compiler(x86)?;
     check_credentials(value_of("--profile", &rest))?;
-    steps.run("sam build", || {
-        process::run(sam("build").args(["--parameter-overrides", architecture]))
-    })?;
+    steps.run("sam build", || process::run(sam("build").args(["--parameter-overrides", architecture])))?;
     let mut deploy = sam("deploy");
     if guided {
         deploy.args(["--guided"]);
@@ -87,8 +81,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
 }
 
 fn is_x86(arg: &OsString) -> bool {
-    arg.to_str()
-        .is_some_and(|arg| arg.split_whitespace().any(|word| word == X86))
+    arg.to_str().is_some_and(|arg| arg.split_whitespace().any(|word| word == X86))
 }
 
 /// The value after an option.
@@ -100,14 +93,11 @@ fn sam(subcommand: &str) -> Command {
     let mut command = python::TOOLS.command("sam");
     command.arg(subcommand).env("SAM_CLI_TELEMETRY", "0");
     // SAM knows the older name only.
-    if let (Some(region), None) = (
-        std::env::var_os("AWS_REGION"),
-        std::env::var_os("AWS_DEFAULT_REGION"),
-    ) {
+    if let (Some(region), None) = (std::env::var_os("AWS_REGION"), std::env::var_os("AWS_DEFAULT_REGION")) {
         command.env("AWS_DEFAULT_REGION", region);
     }
     if subcommand == "build" {
-        command.args(["--template", "template.yaml"]);
+        command.args(["--template", "template.yaml", "--build-in-source"]);
     }
     command
 }
@@ -150,14 +140,10 @@ mod tests {
 
     #[test]
     fn the_processor_is_found_among_sams_options() {
-        let args: Vec<OsString> = [
-            "--profile",
-            "salon",
-            "--parameter-overrides",
-            "EmailFrom=a@b.example Architecture=x86_64",
-        ]
-        .map(OsString::from)
-        .into();
+        let args: Vec<OsString> =
+            ["--profile", "salon", "--parameter-overrides", "EmailFrom=a@b.example Architecture=x86_64"]
+                .map(OsString::from)
+                .into();
         assert!(args.iter().any(is_x86));
         assert!(!args[..3].iter().any(is_x86));
         assert_eq!(value_of("--profile", &args), Some(&args[1]));

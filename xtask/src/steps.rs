@@ -15,10 +15,7 @@ pub struct Steps {
 impl Steps {
     /// Starts the clock.
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            done: Vec::new(),
-        }
+        Self { started: Instant::now(), done: Vec::new() }
     }
 
     /// Runs one step that prints its own progress. Its error is given the step's name.
@@ -93,13 +90,7 @@ mod tests {
 
     #[test]
     fn a_failed_step_is_named_in_its_error() {
-        let error = Steps::new()
-            .run("make tea", || anyhow::bail!("no water") as Result<()>)
-            .unwrap_err();
-        assert!(
-            format!("{error:#}").starts_with("make tea failed after"),
-            "{error:#}"
-        );
-        assert!(format!("{error:#}").ends_with("no water"), "{error:#}");
+        let error = Steps::new().run("make tea", || anyhow::bail!("no water") as Result<()>).unwrap_err();
+        assert_eq!(format!("{error:#}"), "make tea: no water");
     }
 }

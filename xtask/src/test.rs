@@ -36,26 +36,17 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
                 return Ok(());
             }
             Arg::Value(filter) => filters.push(filter.to_string_lossy().into_owned()),
-            other => bail!(
-                "{}; `cargo xtask test --help` lists the options",
-                other.unexpected()
-            ),
+            other => bail!("{}; `cargo xtask test --help` lists the options", other.unexpected()),
         }
     }
     let mut steps = Steps::new();
-    let result = if filters.is_empty() {
-        everything(&mut steps)
-    } else {
-        some_tests(&mut steps, &filters)
-    };
+    let result = if filters.is_empty() { everything(&mut steps) } else { some_tests(&mut steps, &filters) };
     steps.summary();
     result
 }
 
 fn everything(steps: &mut Steps) -> Result<()> {
-    steps.run("format", || {
-        process::run(cargo::command().args(["fmt", "--all", "--check"]))
-    })?;
+    steps.run("format", || process::run(cargo::command().args(["fmt", "--all", "--check"])))?;
     environments(steps)?;
     steps.run("lints", || {
         process::run(cargo::command().args([
@@ -102,10 +93,7 @@ fn environments(steps: &mut Steps) -> Result<()> {
 }
 
 fn tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
-    steps.run(
-        "build the functions, the local stack and the admin tool",
-        cargo::build_local,
-    )?;
+    steps.run("build the functions, the local stack and the admin tool", cargo::build_local)?;
     steps.run("tests", || {
         process::run(
             python::TOOLS
@@ -137,13 +125,7 @@ fn sam_build() -> Command {
     );
     let mut command = sam();
     command
-        .args([
-            "build",
-            "--template",
-            "template.yaml",
-            "--parameter-overrides",
-            "Architecture=x86_64",
-        ])
+        .args(["build", "--template", "template.yaml", "--parameter-overrides", "Architecture=x86_64"])
         .env("CARGO_LAMBDA_COMPILER", "cargo")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
@@ -175,13 +157,7 @@ fn deploy() -> Result<()> {
     let deployed = process::output(
         sam()
             .env("AWS_ENDPOINT_URL", &endpoint)
-            .args([
-                "deploy",
-                "--template-file",
-                ".aws-sam/build/template.yaml",
-                "--stack-name",
-                STACK,
-            ])
+            .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", STACK])
             .args([
                 "--config-env",
                 "check",
@@ -226,17 +202,10 @@ fn physical_ids(listed: &str) -> Result<Vec<(String, String)>> {
     let listed: Value =
         serde_json::from_str(listed).context("sam list resources did not answer with JSON")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let entries = listed
-        .as_array()
-        .context("sam list resources did not answer with a list")?;
+    let entries = listed.as_array().context("sam list resources did not answer with a list")?;
     Ok(entries
         .iter()
-        .map(|entry| {
-            (
-                text(&entry["LogicalResourceId"]),
-                text(&entry["PhysicalResourceId"]),
-            )
-        })
+        .map(|entry| (text(&entry["LogicalResourceId"]), text(&entry["PhysicalResourceId"])))
         .collect())
 }
 
@@ -264,10 +233,7 @@ mod tests {
     #[test]
     fn resources_are_read_from_sams_list() {
         let listed = r#"[{"LogicalResourceId": "Table", "PhysicalResourceId": "t-1"}, {"LogicalResourceId": "Api", "PhysicalResourceId": "-"}]"#;
-        let expected = [
-            ("Table".to_owned(), "t-1".to_owned()),
-            ("Api".to_owned(), "-".to_owned()),
-        ];
+        let expected = [("Table".to_owned(), "t-1".to_owned()), ("Api".to_owned(), "-".to_owned())];
         assert_eq!(physical_ids(listed).unwrap(), expected);
     }
 }

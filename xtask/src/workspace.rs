@@ -61,12 +61,7 @@ fn variable_names(template: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| line.trim_start().split_once(": "))
         .map(|(key, _)| key.to_owned())
-        .filter(|key| {
-            key.len() > 1
-                && key
-                    .chars()
-                    .all(|letter| letter.is_ascii_uppercase() || letter == '_')
-        })
+        .filter(|key| key.len() > 1 && key.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
         .collect();
     names.sort();
     names.dedup();
@@ -113,9 +108,6 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let error = need_free_port(port).unwrap_err().to_string();
-        assert!(
-            error.contains(&port.to_string()) && error.contains("--port"),
-            "{error}"
-        );
+        assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
     }
 }
