@@ -58,7 +58,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
         bail!("samconfig.toml has no parameters yet; the first time: cargo xtask deploy --guided");
     }
     // Both commands have to be told the same processor: SAM builds for it, and the template names it.
-    let kept = if overrides { rest.iter().any(|arg| is_x86(arg)) } else { config.contains("x86_64") };
+    let kept = if overrides { rest.iter().any(is_x86) } else { config.contains("x86_64") };
     if x86 && !guided && !kept {
         bail!("--x86 goes with --guided: the choice is then kept in samconfig.toml and needs no flag");
     }
