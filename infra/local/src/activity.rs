@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tokio::sync::{Notify, watch};
 
 /// Between two looks at an event source that nobody has written to.
@@ -82,9 +83,12 @@ impl Sources {
         self.queues.get(queue).cloned()
     }
 
-    /// Something was written to a table.
-    pub fn table_written(&self) {
-        self.streams.values().for_each(|signal| signal.wake());
+    /// A write to DynamoDB, as `request`, has been done: wakes the streams of the tables it names.
+    pub fn tables_written(&self, request: &str) {
+        self.streams
+            .iter()
+            .filter(|(table, _)| request.contains(*table))
+            .for_each(|(_, signal)| signal.wake());
     }
 
     /// Something was sent to `queue`.
@@ -132,11 +136,12 @@ impl Activity {
         let end = tokio::time::Instant::now() + limit;
         loop {
             let before = self.changes.load(Ordering::SeqCst);
-            for (name, signal) in sources.all() {
-                if tokio::time::timeout_at(end, signal.idle()).await.is_err() {
-                    return Err(format!("{name} was still busy"));
-                }
-            }
+            try_join_all(sources.all().map(|(name, signal)| async move {
+                tokio::time::timeout_at(end, signal.idle())
+                    .await
+                    .map_err(|_| format!("{name} was still busy"))
+            }))
+            .await?;
             let running = self.running.load(Ordering::SeqCst);
             if running == 0 && self.changes.load(Ordering::SeqCst) == before {
                 return Ok(());

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,14 +97,21 @@ async fn queues(State(stack): State<Arc<RunningStack>>) -> Result<Response, Refu
     Ok(Json(depths).into_response())
 }
 
-async fn peek(State(stack): State<Arc<RunningStack>>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+async fn peek(
+    State(stack): State<Arc<RunningStack>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refused> {
     let messages = stack.queues.peek(&id).await.map_err(|problem| Refused(StatusCode::NOT_FOUND, problem))?;
     let shown: Vec<Value> =
         messages.into_iter().map(|(id, body)| json!({"message_id": id, "body": body})).collect();
     Ok(Json(json!(shown)))
 }
 
-async fn send(State(stack): State<Arc<RunningStack>>, Path(id): Path<String>, body: String) -> Result<StatusCode, Refused> {
+async fn send(
+    State(stack): State<Arc<RunningStack>>,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<StatusCode, Refused> {
     stack.queues.send(&id, body).await.map_err(|problem| Refused(StatusCode::NOT_FOUND, problem))?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -93,7 +93,7 @@ impl Faults {
     /// What one call of `service` meets now.
     pub(crate) fn meet(&self, service: &str) -> Trouble {
         let mut waiting = self.waiting();
-        let throttled = waiting.throttles.get_mut(service).is_some_and(|count| take_one(count));
+        let throttled = waiting.throttles.get_mut(service).is_some_and(take_one);
         let delay = waiting.delays.get_mut(service);
         let delay_ms = delay.map_or(0, |(count, delay_ms)| if take_one(count) { *delay_ms } else { 0 });
         Trouble { throttled, delay_ms }
@@ -131,7 +131,8 @@ mod tests {
     fn a_kill_is_for_the_next_invocation_of_its_function_only() {
         let faults = Faults::default();
         let kill: Kill =
-            serde_json::from_str(r#"{"function":"deliver-sms","when":"after","operation":"UpdateItem"}"#).unwrap();
+            serde_json::from_str(r#"{"function":"deliver-sms","when":"after","operation":"UpdateItem"}"#)
+                .unwrap();
         assert_eq!(kill.call, 1);
         faults.kill(kill.clone());
         assert_eq!(faults.take_kill("deliver-email"), None);

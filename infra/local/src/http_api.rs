@@ -40,7 +40,7 @@ pub struct HttpApi {
     clock: Arc<Clock>,
     bucket: Option<Mutex<Bucket>>,
     /// Authorizers' answers by authorizer and identity.
-    decisions: Mutex<HashMap<(String, Vec<String>), (Instant, Decision)>>,
+    decisions: Mutex<HashMap<(String, Vec<String>), CachedDecision>>,
 }
 
 /// What an authorizer said.
@@ -49,6 +49,9 @@ enum Decision {
     Allowed(Value),
     Denied,
 }
+
+/// What an authorizer said, and until when it holds.
+type CachedDecision = (Instant, Decision);
 
 /// An HTTP request as the gateway sees it.
 struct Incoming<'a> {
@@ -65,14 +68,21 @@ impl HttpApi {
     ///
     /// # Errors
     /// An authorizer's function does not exist.
-    pub fn new(settings: Api, functions: &[Arc<Function>], clock: Arc<Clock>) -> Result<Arc<Self>, StackError> {
+    pub fn new(
+        settings: Api,
+        functions: &[Arc<Function>],
+        clock: Arc<Clock>,
+    ) -> Result<Arc<Self>, StackError> {
         let authorizers = settings
             .authorizers
             .iter()
             .map(|(name, authorizer)| {
                 let function = functions.iter().find(|one| one.spec.arn == authorizer.function_arn);
                 let function = function.ok_or_else(|| {
-                    StackError::template(format!("authorizer {name}"), "its FunctionArn is no function of the template")
+                    StackError::template(
+                        format!("authorizer {name}"),
+                        "its FunctionArn is no function of the template",
+                    )
                 })?;
                 Ok((name.clone(), (authorizer.clone(), Arc::clone(function))))
             })
@@ -135,7 +145,12 @@ impl HttpApi {
         Some((StatusCode::NO_CONTENT, headers).into_response())
     }
 
-    async fn route(&self, source_ip: String, request_id: &str, request: Request<Body>) -> Result<Response, Refusal> {
+    async fn route(
+        &self,
+        source_ip: String,
+        request_id: &str,
+        request: Request<Body>,
+    ) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
         let path = decoded(parts.uri.path());
         let (route, function, path_parameters) =
@@ -168,7 +183,8 @@ impl HttpApi {
         let (authorizer, function) = self.authorizers.get(name).ok_or(Refusal::IntegrationFailed)?;
         let mut identity = Vec::new();
         for header in &authorizer.headers {
-            let value = incoming.parts.headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let value =
+                incoming.parts.headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
             if value.is_empty() {
                 return Err(Refusal::Unauthorized);
             }
@@ -212,10 +228,8 @@ impl HttpApi {
         let mut event = self.common_event(incoming);
         if let Some(fields) = event.as_object_mut() {
             let method = incoming.parts.method.as_str();
-            let arn = format!(
-                "arn:aws:execute-api:{REGION}:{ACCOUNT}:local/$default/{method}{}",
-                incoming.path
-            );
+            let arn =
+                format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:local/$default/{method}{}", incoming.path);
             fields.insert("type".to_owned(), json!("REQUEST"));
             fields.insert("routeArn".to_owned(), json!(arn));
             fields.insert("identitySource".to_owned(), json!(identity));
@@ -371,7 +385,8 @@ fn match_path(pattern: &str, path: &str) -> Option<(BTreeMap<String, String>, Ve
             }
             Some(name) => match name.strip_suffix('+') {
                 None => {
-                    parameters.insert(name.to_owned(), rest.next().filter(|value| !value.is_empty())?.to_owned());
+                    parameters
+                        .insert(name.to_owned(), rest.next().filter(|value| !value.is_empty())?.to_owned());
                     rank.push(1);
                 }
                 Some(name) => {
@@ -421,7 +436,12 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|line| String::from_utf8_lossy(line.as_bytes()).split(';').map(|one| one.trim().to_owned()).collect::<Vec<_>>())
+        .flat_map(|line| {
+            String::from_utf8_lossy(line.as_bytes())
+                .split(';')
+                .map(|one| one.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
         .filter(|cookie| !cookie.is_empty())
         .collect()
 }
@@ -441,19 +461,21 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
     parameters
 }
 
-/// Bodies of these types are handed over as they are, all others in base64.
+/// Bodies of these types are handed over as they are, all others in base64, forms among them.
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = header_text(headers, &header::CONTENT_TYPE).to_lowercase();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     essence.is_empty()
         || essence.starts_with("text/")
-        || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|text| essence.ends_with(text))
+        || ["json", "xml", "javascript"].iter().any(|text| essence.ends_with(text))
 }
 
 /// An authorizer's simple response.
 fn decision(outcome: &Outcome) -> Result<Decision, Refusal> {
-    let answer: Value =
-        outcome.answer().and_then(|answer| serde_json::from_slice(answer).ok()).ok_or(Refusal::IntegrationFailed)?;
+    let answer: Value = outcome
+        .answer()
+        .and_then(|answer| serde_json::from_slice(answer).ok())
+        .ok_or(Refusal::IntegrationFailed)?;
     match answer.get("isAuthorized").and_then(Value::as_bool) {
         Some(true) => Ok(Decision::Allowed(answer.get("context").cloned().unwrap_or(Value::Null))),
         Some(false) => Ok(Decision::Denied),
@@ -503,14 +525,16 @@ fn response(answer: &[u8]) -> Result<Response, Refusal> {
 /// The gateway's CORS headers; a function's own are replaced.
 fn cors_headers(cors: &Cors, origin: &HeaderValue, headers: &mut HeaderMap) {
     let any = cors.allow_origins.iter().any(|allowed| allowed == "*");
-    let named = origin.to_str().is_ok_and(|origin| cors.allow_origins.iter().any(|allowed| allowed == origin));
+    let named =
+        origin.to_str().is_ok_and(|origin| cors.allow_origins.iter().any(|allowed| allowed == origin));
     headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     if !any && !named {
         return;
     }
     let shown = if any { HeaderValue::from_static("*") } else { origin.clone() };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, shown);
-    if let (false, Ok(exposed)) = (cors.expose_headers.is_empty(), HeaderValue::from_str(&cors.expose_headers.join(",")))
+    if let (false, Ok(exposed)) =
+        (cors.expose_headers.is_empty(), HeaderValue::from_str(&cors.expose_headers.join(",")))
     {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
@@ -554,7 +578,8 @@ mod tests {
             (route("GET", "/v1/bookings/today"), "today"),
             (route("ANY", "/v1/bookings/{id}"), "any"),
         ];
-        let found = |method: Method, path: &str| find_route(&routes, &method, path).map(|(_, name, p)| (*name, p));
+        let found =
+            |method: Method, path: &str| find_route(&routes, &method, path).map(|(_, name, p)| (*name, p));
         assert_eq!(found(Method::GET, "/v1/bookings/today").unwrap().0, "today");
         assert_eq!(found(Method::GET, "/v1/bookings/7").unwrap().0, "one");
         assert_eq!(found(Method::PUT, "/v1/bookings/7").unwrap().0, "any");
@@ -656,7 +681,10 @@ mod tests {
     #[test]
     fn an_authorizer_must_say_yes_or_no() {
         let said = |text: &str| decision(&Outcome::Ok(text.to_owned().into()));
-        assert_eq!(said(r#"{"isAuthorized":true,"context":{"a":"b"}}"#), Ok(Decision::Allowed(json!({"a": "b"}))));
+        assert_eq!(
+            said(r#"{"isAuthorized":true,"context":{"a":"b"}}"#),
+            Ok(Decision::Allowed(json!({"a": "b"})))
+        );
         assert_eq!(said(r#"{"isAuthorized":false}"#), Ok(Decision::Denied));
         assert_eq!(said("{}"), Err(Refusal::IntegrationFailed));
         assert_eq!(decision(&Outcome::Crash(Bytes::new())), Err(Refusal::IntegrationFailed));

@@ -216,6 +216,14 @@ impl LocalStack {
         Ok(Self { ready, running, services: SavedServices(services), tasks, ministack, keep: options.keep })
     }
 
+    /// Resolves when the stack cannot go on, because MiniStack has ended.
+    pub async fn failed(&mut self) -> StackError {
+        match &mut self.ministack {
+            Some(ministack) => ministack.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops the functions and MiniStack; with kept data, only after what was written has been handled.
     pub async fn stop(mut self) {
         if self.keep {
@@ -279,7 +287,8 @@ async fn create_resources(
     template: &mut Template,
     tables: &[Table],
 ) -> Result<Vec<(template::Queue, String)>, StackError> {
-    let streams = futures::future::try_join_all(tables.iter().map(|table| clients.create_table(table))).await?;
+    let streams =
+        futures::future::try_join_all(tables.iter().map(|table| clients.create_table(table))).await?;
     for (table, stream) in tables.iter().zip(streams) {
         if let Some(arn) = stream {
             template.set_stream_arn(&table.logical_id, arn);
@@ -333,7 +342,10 @@ fn start_pollers(
             let (Some(table), Some(signal)) =
                 (tables.iter().find(|table| table.name == name), running.sources.of_stream(name))
             else {
-                return Err(StackError::template(&function.spec.logical_id, format!("there is no table {name}")));
+                return Err(StackError::template(
+                    &function.spec.logical_id,
+                    format!("there is no table {name}"),
+                ));
             };
             let poller = Arc::new(StreamPoller {
                 streams: clients.streams.clone(),

@@ -79,7 +79,7 @@ async fn run(options: Options) -> Result<(), StackError> {
     let cannot = |source| StackError::file("signals", source);
     let mut interrupted = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
-    let stack = tokio::select! {
+    let mut stack = tokio::select! {
         stack = LocalStack::start(options) => stack?,
         _ = interrupted.recv() => return Ok(()),
         _ = terminated.recv() => return Ok(()),
@@ -91,6 +91,7 @@ async fn run(options: Options) -> Result<(), StackError> {
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
+        error = stack.failed() => return Err(error),
     }
     stack.stop().await;
     Ok(())

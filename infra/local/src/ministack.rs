@@ -1,6 +1,6 @@
 //! MiniStack as a child process: DynamoDB with Streams, and SQS.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -66,7 +66,7 @@ impl MiniStack {
         Ok(ministack)
     }
 
-    async fn wait_until_ready(&mut self, log: &PathBuf) -> Result<(), StackError> {
+    async fn wait_until_ready(&mut self, log: &Path) -> Result<(), StackError> {
         let end = Instant::now() + START_LIMIT;
         while !is_ready(&self.authority).await {
             if let Ok(Some(status)) = self.process.try_wait() {
@@ -78,6 +78,13 @@ impl MiniStack {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+
+    /// Resolves when it ends by itself, which it should not.
+    pub async fn ended(&mut self) -> StackError {
+        let how =
+            self.process.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+        StackError::MiniStack(format!("ended with {how}"))
     }
 
     /// Stops it, giving it time to save its state.
@@ -97,7 +104,8 @@ impl MiniStack {
 /// Whether a MiniStack at `authority` takes requests.
 async fn is_ready(authority: &str) -> bool {
     let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let Ok(request) = Request::get(format!("http://{authority}/_ministack/ready")).body(Full::default()) else {
+    let Ok(request) = Request::get(format!("http://{authority}/_ministack/ready")).body(Full::default())
+    else {
         return false;
     };
     client.request(request).await.is_ok_and(|answer| answer.map(Body::new).status().is_success())

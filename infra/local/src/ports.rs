@@ -23,9 +23,7 @@ impl Ports {
     pub fn from_base(base: u16) -> Self {
         match base {
             0 => Self { api: 0, control: 0, ministack: 0 },
-            base => {
-                Self { api: base, control: base.saturating_add(1), ministack: base.saturating_add(2) }
-            }
+            base => Self { api: base, control: base.saturating_add(1), ministack: base.saturating_add(2) },
         }
     }
 }

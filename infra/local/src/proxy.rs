@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -149,7 +149,8 @@ impl Proxy {
         if trouble.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(trouble.delay_ms)).await;
         }
-        let response = if trouble.throttled { throttled(&call.service) } else { self.serve(&call, parts, body).await };
+        let response =
+            if trouble.throttled { throttled(&call.service) } else { self.serve(&call, parts, body).await };
         if dies == Some(When::After) {
             return calls.die().await;
         }
@@ -211,7 +212,7 @@ impl Proxy {
     fn after(&self, call: &Call, headers: &HeaderMap, body: &Bytes, answer: &Bytes) {
         if call.writes_to_a_table() {
             self.activity.changed();
-            self.sources.table_written();
+            self.sources.tables_written(&String::from_utf8_lossy(body));
         }
         if call.service == "sqs" && matches!(call.operation.as_str(), "SendMessage" | "SendMessageBatch") {
             self.activity.changed();
@@ -300,7 +301,9 @@ mod tests {
     }
 
     fn signed(service: &str) -> String {
-        format!("AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host")
+        format!(
+            "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host"
+        )
     }
 
     fn call(method: &str, path: &str, service: &str, target: Option<&str>, body: &str) -> Call {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::BoxFuture;
@@ -40,7 +40,9 @@ impl Clients {
                     $sdk::Config::builder()
                         .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
                         .region($sdk::config::Region::from_static(REGION))
-                        .credentials_provider($sdk::config::Credentials::new("test", "test", None, None, "local"))
+                        .credentials_provider($sdk::config::Credentials::new(
+                            "test", "test", None, None, "local",
+                        ))
                         .endpoint_url(&endpoint)
                         .http_client(http.clone())
                         .build(),
@@ -72,8 +74,7 @@ impl Clients {
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(build)?;
-        let indexes =
-            table.indexes.iter().map(global_index).collect::<Result<Vec<_>, _>>().map_err(build)?;
+        let indexes = table.indexes.iter().map(global_index).collect::<Result<Vec<_>, _>>().map_err(build)?;
         let stream = table
             .stream_view
             .as_deref()
@@ -98,7 +99,8 @@ impl Clients {
             .await;
         match created {
             Ok(_) => self.set_time_to_live(table).await?,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
             Err(error) => return Err(StackError::aws(what(), error)),
         }
         let described = self
@@ -217,7 +219,8 @@ impl Queues {
         sources: Arc<Sources>,
         activity: Arc<Activity>,
     ) -> Self {
-        let known = created.into_iter().map(|(queue, url)| (queue.logical_id.clone(), (queue, url))).collect();
+        let known =
+            created.into_iter().map(|(queue, url)| (queue.logical_id.clone(), (queue, url))).collect();
         Self { sqs, known, sources, activity }
     }
 
@@ -236,7 +239,8 @@ impl Queues {
     /// # Errors
     /// There is no such queue, or SQS refuses the message.
     pub async fn send(&self, logical_id: &str, body: String) -> Result<(), String> {
-        let (queue, url) = self.known.get(logical_id).ok_or_else(|| format!("there is no queue {logical_id}"))?;
+        let (queue, url) =
+            self.known.get(logical_id).ok_or_else(|| format!("there is no queue {logical_id}"))?;
         self.sqs
             .send_message()
             .queue_url(url)
@@ -292,7 +296,8 @@ impl Queues {
     /// # Errors
     /// There is no such queue, or SQS does not answer.
     pub async fn peek(&self, logical_id: &str) -> Result<Vec<(String, String)>, String> {
-        let (queue, url) = self.known.get(logical_id).ok_or_else(|| format!("there is no queue {logical_id}"))?;
+        let (queue, url) =
+            self.known.get(logical_id).ok_or_else(|| format!("there is no queue {logical_id}"))?;
         let received = self
             .sqs
             .receive_message()

@@ -4,6 +4,9 @@
 //! Each sandbox has a loopback listener of its own, which serves the Runtime API and, on every other path, its AWS
 //! calls: so it is always known which invocation calls.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -88,10 +91,13 @@ impl Outcome {
     /// What there is to read, an answer or an error.
     pub fn payload(&self) -> &[u8] {
         match self {
-            Self::Ok(payload) | Self::FunctionError(payload) | Self::Timeout(payload) | Self::Crash(payload) => {
-                payload
+            Self::Ok(payload)
+            | Self::FunctionError(payload)
+            | Self::Timeout(payload)
+            | Self::Crash(payload) => payload,
+            Self::Throttled => {
+                b"{\"errorMessage\":\"Rate Exceeded.\",\"errorType\":\"TooManyRequestsException\"}"
             }
-            Self::Throttled => b"{\"errorMessage\":\"Rate Exceeded.\",\"errorType\":\"TooManyRequestsException\"}",
         }
     }
 
@@ -135,7 +141,7 @@ pub struct JournalEntry {
     pub aws_calls: BTreeMap<String, u32>,
 }
 
-/// The latest invocations, oldest first.
+/// The latest invocations, in the order they ended.
 #[derive(Debug, Default)]
 pub struct Journal(Mutex<VecDeque<JournalEntry>>);
 
@@ -271,7 +277,8 @@ impl Function {
     fn environment(&self, address: &str) -> BTreeMap<String, String> {
         let spec = &self.spec;
         let task_root = self.host.functions_dir.display().to_string();
-        let stream = format!("{}/[$LATEST]{}", self.host.clock.now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
+        let stream =
+            format!("{}/[$LATEST]{}", self.host.clock.now().strftime("%Y/%m/%d"), Uuid::new_v4().simple());
         let mut environment = spec.environment.clone();
         environment.extend(
             [
@@ -368,7 +375,8 @@ impl Shared {
             }
             other => {
                 *current = other;
-                (StatusCode::BAD_REQUEST, error_object("InvalidRequestID", "Invalid request ID")).into_response()
+                (StatusCode::BAD_REQUEST, error_object("InvalidRequestID", "Invalid request ID"))
+                    .into_response()
             }
         }
     }
@@ -465,7 +473,11 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let Some(work) = shared.work.lock().await.recv().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let trace = format!("Root=1-{:08x}-{:.24};Sampled=0", work.deadline_ms / 1000, Uuid::new_v4().simple().to_string());
+    let trace = format!(
+        "Root=1-{:08x}-{:.24};Sampled=0",
+        work.deadline_ms / 1000,
+        Uuid::new_v4().simple().to_string()
+    );
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("content-type", "application/json".to_owned()),
@@ -497,7 +509,11 @@ async fn response(
     shared.answer(&request_id, answer)
 }
 
-async fn error(State(shared): State<Arc<Shared>>, UrlPath(request_id): UrlPath<String>, body: Bytes) -> Response {
+async fn error(
+    State(shared): State<Arc<Shared>>,
+    UrlPath(request_id): UrlPath<String>,
+    body: Bytes,
+) -> Response {
     shared.answer(&request_id, Answer::Error(body))
 }
 

@@ -239,8 +239,7 @@ impl Template {
         let root = long_form(yaml, "")?;
         check_top_level(&root)?;
         let parameters = parameters(&root, given)?;
-        let template =
-            Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
+        let template = Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
         template.check_resources()?;
         Ok(template)
     }
@@ -348,7 +347,8 @@ impl Template {
         let own = self.root["Resources"][id]["Properties"].clone();
         let merged = self.resolve(&merge(globals, own), &path)?;
         let properties: FunctionProperties = typed(merged, &path)?;
-        let name = properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let name =
+            properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
         let mut function = FunctionSpec {
             logical_id: id.to_owned(),
             lambda_name: physical_name(id),
@@ -379,6 +379,12 @@ impl Template {
             match declared.kind.as_str() {
                 "HttpApi" => {
                     let route: RouteProperties = typed(declared.properties, &path)?;
+                    if !route.path.starts_with('/') {
+                        return Err(StackError::template(
+                            format!("{path}.Path"),
+                            "must begin with a slash locally",
+                        ));
+                    }
                     function.routes.push(route.into_route(default_authorizer));
                 }
                 "DynamoDB" => {
@@ -390,7 +396,10 @@ impl Template {
                     function.queues.push(queue.into_mapping(&path)?);
                 }
                 other => {
-                    return Err(StackError::template(path, format!("event source {other} cannot run locally")));
+                    return Err(StackError::template(
+                        path,
+                        format!("event source {other} cannot run locally"),
+                    ));
                 }
             }
         }
@@ -398,9 +407,7 @@ impl Template {
     }
 
     fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.resources()
-            .filter(move |(_, resource)| resource["Type"] == kind)
-            .map(|(id, _)| id.as_str())
+        self.resources().filter(move |(_, resource)| resource["Type"] == kind).map(|(id, _)| id.as_str())
     }
 
     fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
@@ -435,7 +442,10 @@ impl Template {
             }
             for attribute in resource.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
                 if !ATTRIBUTES.contains(&attribute) {
-                    return Err(StackError::template(format!("{path}.{attribute}"), "not understood locally"));
+                    return Err(StackError::template(
+                        format!("{path}.{attribute}"),
+                        "not understood locally",
+                    ));
                 }
             }
         }
@@ -452,7 +462,9 @@ impl Template {
                 .collect::<Result<_, _>>()
                 .map(Value::Array),
             Value::Object(fields) => match fields.iter().next() {
-                Some((name, argument)) if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) => {
+                Some((name, argument))
+                    if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) =>
+                {
                     self.intrinsic(name, argument, path).map(Value::String)
                 }
                 _ => fields
@@ -488,7 +500,8 @@ impl Template {
                     return Err(wrong());
                 };
                 let items = self.resolve(items, path)?;
-                let texts: Option<Vec<String>> = items.as_array().ok_or_else(wrong)?.iter().map(scalar).collect();
+                let texts: Option<Vec<String>> =
+                    items.as_array().ok_or_else(wrong)?.iter().map(scalar).collect();
                 Ok(texts.ok_or_else(wrong)?.join(separator))
             }
             other => Err(StackError::template(path, format!("{other} is not understood locally"))),
@@ -499,8 +512,9 @@ impl Template {
         let mut done = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, remaining) =
-                after.split_once('}').ok_or_else(|| StackError::template(path, "Fn::Sub without a closing brace"))?;
+            let (name, remaining) = after
+                .split_once('}')
+                .ok_or_else(|| StackError::template(path, "Fn::Sub without a closing brace"))?;
             done.push_str(before);
             match name.strip_prefix('!') {
                 Some(literal) => done.push_str(&format!("${{{literal}}}")),
@@ -601,8 +615,9 @@ fn long_form(yaml: yaml_serde::Value, path: &str) -> Result<Value, StackError> {
     Ok(match yaml {
         Yaml::Null => Value::Null,
         Yaml::Bool(flag) => Value::Bool(flag),
-        Yaml::Number(number) => serde_json::to_value(number)
-            .map_err(|error| StackError::template(path, error.to_string()))?,
+        Yaml::Number(number) => {
+            serde_json::to_value(number).map_err(|error| StackError::template(path, error.to_string()))?
+        }
         Yaml::String(text) => Value::String(text),
         Yaml::Sequence(items) => Value::Array(
             items
@@ -651,7 +666,8 @@ fn check_top_level(root: &Value) -> Result<(), StackError> {
     if let Some(unknown) = sections.keys().find(|section| !KNOWN.contains(&section.as_str())) {
         return Err(StackError::template(unknown, "not understood locally"));
     }
-    if let Some(unknown) = root["Globals"].as_object().and_then(|g| g.keys().find(|name| *name != "Function")) {
+    if let Some(unknown) = root["Globals"].as_object().and_then(|g| g.keys().find(|name| *name != "Function"))
+    {
         return Err(StackError::template(format!("Globals.{unknown}"), "not understood locally"));
     }
     Ok(())
@@ -670,9 +686,10 @@ fn parameters(
         .iter()
         .map(|(name, parameter)| {
             let path = format!("Parameters.{name}");
-            let value = given.get(name).cloned().or_else(|| scalar(&parameter["Default"])).ok_or_else(|| {
-                StackError::template(&path, format!("has no default, so give --parameter {name}=VALUE"))
-            })?;
+            let value =
+                given.get(name).cloned().or_else(|| scalar(&parameter["Default"])).ok_or_else(|| {
+                    StackError::template(&path, format!("has no default, so give --parameter {name}=VALUE"))
+                })?;
             match parameter["AllowedValues"].as_array() {
                 Some(allowed) if !allowed.iter().any(|one| scalar(one).as_deref() == Some(&value)) => {
                     Err(StackError::template(path, format!("{value:?} is not one of the allowed values")))
@@ -861,9 +878,14 @@ impl ApiProperties {
             .authorizers
             .into_iter()
             .map(|(name, authorizer)| {
-                if authorizer.authorizer_payload_format_version != "2.0" || !authorizer.enable_simple_responses {
+                if authorizer.authorizer_payload_format_version != "2.0"
+                    || !authorizer.enable_simple_responses
+                {
                     let at = format!("{path}.Auth.Authorizers.{name}");
-                    return Err(StackError::template(at, "only payload 2.0 with simple responses runs locally"));
+                    return Err(StackError::template(
+                        at,
+                        "only payload 2.0 with simple responses runs locally",
+                    ));
                 }
                 let identity = authorizer.identity;
                 let known = Authorizer {
@@ -1003,12 +1025,16 @@ impl StreamProperties {
                 "only TRIM_HORIZON runs locally",
             ));
         }
-        let patterns: Vec<&str> = self.filter_criteria.filters.iter().map(|one| one.pattern.as_str()).collect();
+        let patterns: Vec<&str> =
+            self.filter_criteria.filters.iter().map(|one| one.pattern.as_str()).collect();
         let filter = Filter::new(&patterns)
             .map_err(|problem| StackError::template(format!("{path}.FilterCriteria"), problem))?;
         let on_failure = match self.destination_config.on_failure {
             Some(to) if to.kind != "SQS" => {
-                return Err(StackError::template(format!("{path}.DestinationConfig"), "only SQS runs locally"));
+                return Err(StackError::template(
+                    format!("{path}.DestinationConfig"),
+                    "only SQS runs locally",
+                ));
             }
             to => to.map(|to| to.destination),
         };
@@ -1108,7 +1134,8 @@ mod tests {
     #[test]
     fn the_real_template_is_understood() {
         let template = real();
-        let bookings = template.tables().unwrap().into_iter().find(|t| t.logical_id == "BookingsTable").unwrap();
+        let bookings =
+            template.tables().unwrap().into_iter().find(|t| t.logical_id == "BookingsTable").unwrap();
         assert_eq!(bookings.name, "local-BookingsTable");
         assert_eq!(bookings.stream_view.as_deref(), Some("NEW_AND_OLD_IMAGES"));
         assert!(bookings.ttl_attribute.is_some());
@@ -1148,7 +1175,10 @@ mod tests {
         assert_eq!(variable("SMS_QUEUE_URL"), Some("http://queues/local-SmsQueue"));
         assert_eq!(variable("SMS_QUEUE_ARN"), Some("arn:aws:sqs:us-east-1:000000000000:local-SmsQueue"));
         assert_eq!(variable("SCHEDULE_GROUP"), Some("local-bookings"));
-        assert_eq!(variable("SCHEDULER_ROLE_ARN"), Some("arn:aws:iam::000000000000:role/local-SchedulerRole"));
+        assert_eq!(
+            variable("SCHEDULER_ROLE_ARN"),
+            Some("arn:aws:iam::000000000000:role/local-SchedulerRole")
+        );
         let mapping = &stream.streams[0];
         assert_eq!((mapping.stream_arn.as_str(), mapping.retries), ("arn:stream", Some(10)));
         assert_eq!(
@@ -1184,8 +1214,12 @@ mod tests {
             let problem = problem(text);
             assert!(problem.starts_with(expected), "{problem}");
         }
-        let unknown = problem("Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { FifoQueue: true } } }");
-        assert!(unknown.starts_with("template: Resources.Q.Properties: unknown field `FifoQueue`"), "{unknown}");
+        let unknown =
+            problem("Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { FifoQueue: true } } }");
+        assert!(
+            unknown.starts_with("template: Resources.Q.Properties: unknown field `FifoQueue`"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -41,7 +41,9 @@ mod tests {
 
     #[test]
     fn nothing_null_and_an_empty_list_mean_success() {
-        for answer in ["", " ", "null", "{}", "\"ok\"", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#] {
+        for answer in
+            ["", " ", "null", "{}", "\"ok\"", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#]
+        {
             assert_eq!(failed_items(answer.as_bytes(), &BATCH), Ok(vec![]), "{answer}");
         }
     }

@@ -90,9 +90,9 @@ impl Test {
             Self::Suffix(suffix) => text().is_some_and(|text| text.ends_with(suffix.as_str())),
             Self::Exists(expected) => value.is_some() == *expected,
             Self::AnythingBut(excluded) => value.is_some_and(|value| !excluded.contains(value)),
-            Self::Numeric(ranges) => value
-                .and_then(Value::as_f64)
-                .is_some_and(|number| ranges.iter().all(|(comparison, bound)| comparison.holds(number, *bound))),
+            Self::Numeric(ranges) => value.and_then(Value::as_f64).is_some_and(|number| {
+                ranges.iter().all(|(comparison, bound)| comparison.holds(number, *bound))
+            }),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -104,12 +104,15 @@ impl QueuePoller {
         if messages.is_empty() {
             return;
         }
+        let received = Instant::now();
         let event = Bytes::from(event(&messages, &self.queue.arn, &self.clock).to_string());
         self.last.remember(&self.queue.logical_id, &self.function, &event);
         let invocation = self.function.invoke(event).await;
         let failed = self.failed(&invocation.outcome, &messages);
         let (failed, done): (Vec<_>, Vec<_>) =
             messages.into_iter().enumerate().partition(|(index, _)| failed.contains(index));
+        let elapsed = i64::try_from(received.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let hidden_for = i64::from(self.queue.visibility_timeout).saturating_sub(elapsed);
         for (_, message) in failed {
             let hidden = Failed {
                 queue: self.queue.name.clone(),
@@ -117,7 +120,7 @@ impl QueuePoller {
                 receipt: message.receipt_handle.unwrap_or_default(),
             };
             let id = message.message_id.unwrap_or_default();
-            self.visibility.failed(&id, hidden, i64::from(self.queue.visibility_timeout));
+            self.visibility.failed(&id, hidden, hidden_for);
         }
         let done: Vec<Message> = done.into_iter().map(|(_, message)| message).collect();
         self.delete(&done).await;
@@ -156,7 +159,11 @@ impl QueuePoller {
             self.sqs.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
         if let Err(error) = deleted {
             // They come back after their timeout, as on AWS.
-            tracing::warn!(queue = self.queue.name, problem = chain(&error), "cannot delete handled messages");
+            tracing::warn!(
+                queue = self.queue.name,
+                problem = chain(&error),
+                "cannot delete handled messages"
+            );
         }
     }
 }
@@ -198,7 +205,9 @@ fn attributes(message: &Message, clock: &Clock) -> Map<String, Value> {
         .flatten()
         .map(|(name, value)| {
             let value = match name.as_str() {
-                "SentTimestamp" | "ApproximateFirstReceiveTimestamp" => moved(value).unwrap_or_else(|| value.clone()),
+                "SentTimestamp" | "ApproximateFirstReceiveTimestamp" => {
+                    moved(value).unwrap_or_else(|| value.clone())
+                }
                 _ => value.clone(),
             };
             (name.as_str().to_owned(), Value::String(value))
@@ -270,7 +279,8 @@ mod tests {
     fn times_in_the_event_are_the_stack_s() {
         let clock = Clock::default();
         clock.advance_to(clock.now() + jiff::SignedDuration::from_hours(24));
-        let message = Message::builder().attributes(MessageSystemAttributeName::SentTimestamp, "1000").build();
+        let message =
+            Message::builder().attributes(MessageSystemAttributeName::SentTimestamp, "1000").build();
         let sent: i64 = attributes(&message, &clock)["SentTimestamp"].as_str().unwrap().parse().unwrap();
         assert!((sent - 1000 - 24 * 3_600_000).abs() < 100, "{sent}");
     }

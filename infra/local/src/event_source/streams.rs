@@ -107,14 +107,18 @@ impl StreamPoller {
         loop {
             if let Err(problem) = self.read(&mut shards, &lanes).await {
                 tracing::warn!(table = self.table, problem, "cannot read the stream");
-                shards = Shards { closed: shards.closed, ..Shards::default() }.after(&shards.last_read);
+                shards.reopen();
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
     }
 
     /// One look at every open shard.
-    async fn read(&self, shards: &mut Shards, lanes: &[mpsc::UnboundedSender<StreamRecord>]) -> Result<(), String> {
+    async fn read(
+        &self,
+        shards: &mut Shards,
+        lanes: &[mpsc::UnboundedSender<StreamRecord>],
+    ) -> Result<(), String> {
         if self.unfinished.load(Ordering::SeqCst) >= self.mapping.batch_size * WAITING_BATCHES {
             self.signal.rest(IDLE_POLL).await;
             return Ok(());
@@ -133,7 +137,13 @@ impl StreamPoller {
                 .map_err(|error| chain(&error))?;
             for record in page.records.unwrap_or_default() {
                 found += 1;
-                let record = stream_record(&shard, &record, &self.partition_key, &self.mapping.stream_arn, &self.clock);
+                let record = stream_record(
+                    &shard,
+                    &record,
+                    &self.partition_key,
+                    &self.mapping.stream_arn,
+                    &self.clock,
+                );
                 shards.last_read.insert(shard.clone(), record.sequence.clone());
                 if !self.mapping.filter.matches(&record.event) {
                     continue;
@@ -233,10 +243,21 @@ impl StreamPoller {
     }
 
     async fn give_up(&self, batch: &Batch, condition: &str, invocation: Option<&Invocation>) {
-        tracing::warn!(function = self.function.spec.name, records = batch.records.len(), condition, "gave up on stream records");
+        tracing::warn!(
+            function = self.function.spec.name,
+            records = batch.records.len(),
+            condition,
+            "gave up on stream records"
+        );
         let Some(queue) = &self.mapping.on_failure else { return };
-        let Some(report) = failure_report(&self.function.spec.arn, &self.mapping.stream_arn, batch, condition, invocation, &self.clock)
-        else {
+        let Some(report) = failure_report(
+            &self.function.spec.arn,
+            &self.mapping.stream_arn,
+            batch,
+            condition,
+            invocation,
+            &self.clock,
+        ) else {
             return;
         };
         if let Err(problem) = self.queues.send_to_arn(queue, report.to_string()).await {
@@ -257,8 +278,10 @@ struct Shards {
 }
 
 impl Shards {
-    fn after(self, last_read: &BTreeMap<String, String>) -> Self {
-        Self { last_read: last_read.clone(), ..self }
+    /// Gets new iterators at the next search.
+    fn reopen(&mut self) {
+        self.open.clear();
+        self.searched = None;
     }
 
     fn close(&mut self, shard: &str) {
@@ -293,19 +316,25 @@ impl Shards {
         let ids: BTreeSet<String> = known.iter().filter_map(|shard| shard.shard_id.clone()).collect();
         for shard in known {
             let Some(id) = shard.shard_id else { continue };
-            let parent_unread =
-                shard.parent_shard_id.is_some_and(|parent| ids.contains(&parent) && !self.closed.contains(&parent));
+            let parent_unread = shard
+                .parent_shard_id
+                .is_some_and(|parent| ids.contains(&parent) && !self.closed.contains(&parent));
             if self.open.contains_key(&id) || self.closed.contains(&id) || parent_unread {
                 continue;
             }
-            let request = poller.streams.get_shard_iterator().stream_arn(&poller.mapping.stream_arn).shard_id(&id);
+            let request =
+                poller.streams.get_shard_iterator().stream_arn(&poller.mapping.stream_arn).shard_id(&id);
             let request = match self.last_read.get(&id) {
                 Some(sequence) => request
                     .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                     .sequence_number(sequence),
                 None => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
             };
-            let answer = request.send().await.map_err(|error| chain(&error))?;
+            let answer = request.send().await.map_err(|error| {
+                // The record may be gone; then the oldest that is left is next.
+                self.last_read.remove(&id);
+                chain(&error)
+            })?;
             if let Some(iterator) = answer.shard_iterator {
                 self.open.insert(id, iterator);
             }
@@ -344,7 +373,9 @@ fn next(mapping: &StreamMapping, batch: Batch, outcome: &Outcome) -> Next {
             let second = records.split_off(records.len() / 2);
             Next::Retry(vec![Batch { records, tries }, Batch { records: second, tries }])
         }
-        _ if mapping.retries.is_some_and(|retries| tries >= retries) => Next::GiveUp(Batch { records, tries: tries + 1 }),
+        _ if mapping.retries.is_some_and(|retries| tries >= retries) => {
+            Next::GiveUp(Batch { records, tries: tries + 1 })
+        }
         _ => Next::Retry(vec![Batch { records, tries: tries + 1 }]),
     }
 }
@@ -425,7 +456,9 @@ fn stream_record(
             written = Timestamp::new(created.secs(), 0).unwrap_or(written);
             change.insert("ApproximateCreationDateTime".to_owned(), json!(clock.at(written).as_second()));
         }
-        for (name, image) in [("Keys", &data.keys), ("NewImage", &data.new_image), ("OldImage", &data.old_image)] {
+        for (name, image) in
+            [("Keys", &data.keys), ("NewImage", &data.new_image), ("OldImage", &data.old_image)]
+        {
             if let Some(image) = image {
                 change.insert(name.to_owned(), item(image));
             }
@@ -472,7 +505,9 @@ fn attribute(value: &AttributeValue) -> Value {
         AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes) }),
         AttributeValue::Ss(texts) => json!({ "SS": texts }),
         AttributeValue::Ns(numbers) => json!({ "NS": numbers }),
-        AttributeValue::Bs(many) => json!({ "BS": many.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>() }),
+        AttributeValue::Bs(many) => {
+            json!({ "BS": many.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>() })
+        }
         AttributeValue::L(values) => json!({ "L": values.iter().map(attribute).collect::<Vec<_>>() }),
         AttributeValue::M(fields) => json!({ "M": item(fields) }),
         // The enum may grow; a value of a kind that does not exist yet cannot be in a local table.
@@ -575,7 +610,10 @@ mod tests {
             .approximate_creation_date_time(DateTime::from_secs(1_479_499_740))
             .keys("pk", AttributeValue::S("b#1".to_owned()))
             .new_image("pk", AttributeValue::S("b#1".to_owned()))
-            .new_image("n", AttributeValue::L(vec![AttributeValue::N("1".to_owned()), AttributeValue::Null(true)]))
+            .new_image(
+                "n",
+                AttributeValue::L(vec![AttributeValue::N("1".to_owned()), AttributeValue::Null(true)]),
+            )
             .sequence_number("111")
             .size_bytes(26)
             .stream_view_type(StreamViewType::NewAndOldImages)

@@ -129,9 +129,14 @@ impl Visibility {
     pub fn take_until(&self, instant: Timestamp) -> (Vec<Failed>, Vec<Delayed>) {
         let mut hidden = self.hidden();
         hidden.forget_visible(self.clock.wall());
-        let ids: Vec<String> =
-            hidden.failed.iter().filter(|(_, (until, _))| until.stack <= instant).map(|(id, _)| id.clone()).collect();
-        let failed = ids.iter().filter_map(|id| hidden.failed.remove(id)).map(|(_, message)| message).collect();
+        let ids: Vec<String> = hidden
+            .failed
+            .iter()
+            .filter(|(_, (until, _))| until.stack <= instant)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let failed =
+            ids.iter().filter_map(|id| hidden.failed.remove(id)).map(|(_, message)| message).collect();
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut hidden.delayed).into_iter().partition(|(until, _)| until.stack <= instant);
         hidden.delayed = later;
@@ -211,8 +216,10 @@ mod tests {
     #[test]
     fn a_delayed_message_can_go_ahead_once() {
         let (_, visibility) = visibility();
-        let request = json!({"QueueUrl": "http://h/0/local-SmsQueue", "MessageBody": "hi", "DelaySeconds": 600});
-        let queue = visibility.sent(&HeaderMap::new(), request.to_string().as_bytes(), br#"{"MessageId":"m"}"#);
+        let request =
+            json!({"QueueUrl": "http://h/0/local-SmsQueue", "MessageBody": "hi", "DelaySeconds": 600});
+        let queue =
+            visibility.sent(&HeaderMap::new(), request.to_string().as_bytes(), br#"{"MessageId":"m"}"#);
         assert_eq!(queue.as_deref(), Some("local-SmsQueue"));
         let until = visibility.next().unwrap();
         let (_, delayed) = visibility.take_until(until);

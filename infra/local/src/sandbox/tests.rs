@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::activity::{Activity, Sources};
+use crate::clock::Clock;
+use crate::event_source::visibility::Visibility;
+use crate::faults::{Faults, Kill, When};
+use crate::proxy::Proxy;
+use crate::sandbox::{Function, Host, Journal, Outcome};
+use crate::template::FunctionSpec;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use local_stack::activity::{Activity, Sources};
-use local_stack::clock::Clock;
-use local_stack::event_source::visibility::Visibility;
-use local_stack::faults::{Faults, Kill, When};
-use local_stack::proxy::Proxy;
-use local_stack::sandbox::{Function, Host, Journal, Outcome};
-use local_stack::template::FunctionSpec;
 use serde_json::{Value, json};
 
 /// The function. Its event says what it does: `echo`, `env`, `sleep_ms`, `exit`, `fail`, or `call` AWS operations.
@@ -76,7 +76,10 @@ async fn aws_call(call: &str) -> String {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
     let request = Request::post(format!("{endpoint}/"))
-        .header("authorization", format!("AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/{service}/aws4_request"))
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/{service}/aws4_request"),
+        )
         .header("x-amz-target", format!("Any.{operation}"))
         .body(Full::new(Bytes::from_static(b"{}")))
         .unwrap();
@@ -162,15 +165,17 @@ impl Drop for Stage {
 /// A program that starts this test binary as the function.
 fn install_function(path: &Path) {
     let test_binary = std::env::current_exe().unwrap();
-    let script =
-        format!("#!/bin/sh\nexec {} --ignored --exact acts_as_function --nocapture\n", test_binary.display());
+    let script = format!(
+        "#!/bin/sh\nexec {} --ignored --exact sandbox::tests::acts_as_function --nocapture\n",
+        test_binary.display()
+    );
     std::fs::write(path, script).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Answers everything and writes down the operation.
 async fn fake_aws(seen: Arc<Mutex<Vec<String>>>) -> String {
-    let (listener, address) = local_stack::ports::listen(0).await.unwrap();
+    let (listener, address) = crate::ports::listen(0).await.unwrap();
     let router = Router::new().fallback(move |request: Request<Body>| {
         let operation = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
         seen.lock().unwrap().push(operation);
@@ -266,12 +271,8 @@ async fn aws_calls_are_counted_and_reach_whoever_serves_them() {
 async fn a_sandbox_can_be_killed_before_and_after_a_call() {
     let stage = Stage::new("kill", &[]).await;
     let event = json!({"call": ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]});
-    let kill = |when| Kill {
-        function: "probe".to_owned(),
-        when,
-        call: 1,
-        operation: Some("UpdateItem".to_owned()),
-    };
+    let kill =
+        |when| Kill { function: "probe".to_owned(), when, call: 1, operation: Some("UpdateItem".to_owned()) };
     stage.host.faults.kill(kill(When::Before));
     assert!(matches!(stage.invoke(event.clone()).await, Outcome::Crash(_)));
     assert_eq!(stage.seen(), ["Any.GetItem"]);
@@ -289,7 +290,10 @@ async fn a_throttled_service_refuses_so_many_calls() {
     stage.host.faults.throttle("dynamodb", 1);
     let answer = stage.answer(json!({"call": ["dynamodb:PutItem", "dynamodb:PutItem"]})).await;
     let answers = answer["answers"].as_array().unwrap();
-    assert!(answers[0].as_str().unwrap().starts_with("400 ") && answers[0].as_str().unwrap().contains("Throttling"));
+    assert!(
+        answers[0].as_str().unwrap().starts_with("400 ")
+            && answers[0].as_str().unwrap().contains("Throttling")
+    );
     assert_eq!(answers[1], "200 done");
 }
 
