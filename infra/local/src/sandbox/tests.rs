@@ -3,6 +3,7 @@
 //! The function is this test binary itself: [`acts_as_function`] runs when a sandbox starts it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,18 +14,22 @@ use crate::activity::{Activity, Sources};
 use crate::clock::Clock;
 use crate::event_source::visibility::Visibility;
 use crate::faults::{Faults, Kill, When};
+use crate::http_api::HttpApi;
 use crate::proxy::Proxy;
 use crate::sandbox::{Function, Host, Journal, Outcome};
-use crate::template::FunctionSpec;
+use crate::template::{Api, Authorizer, FunctionSpec, Route};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
-/// The function. Its event says what it does: `echo`, `env`, `sleep_ms`, `exit`, `fail`, or `call` AWS operations.
+/// The function. Its event says what it does: `env`, `sleep_ms`, `exit`, `fail`, or `call` AWS operations. Asked as an
+/// authorizer it lets `good` in; asked over HTTP it does what the body says.
 #[tokio::test]
 #[ignore = "started by a sandbox, not by a person"]
 async fn acts_as_function() {
@@ -44,6 +49,13 @@ async fn behave(
     context: lambda_runtime::Context,
     count: u32,
 ) -> Result<Value, lambda_runtime::Error> {
+    if event["type"] == "REQUEST" {
+        let authorized = event["identitySource"][0] == "good";
+        return Ok(json!({"isAuthorized": authorized, "context": {"business": "b1"}}));
+    }
+    if let Some("crash") = event["body"].as_str() {
+        std::process::exit(1);
+    }
     if event["env"] == true {
         return Ok(json!(std::env::vars().collect::<BTreeMap<_, _>>()));
     }
@@ -135,7 +147,11 @@ impl Stage {
             reserved_concurrency: None,
             json_logs: true,
             environment: environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-            routes: Vec::new(),
+            routes: vec![Route {
+                method: "ANY".to_owned(),
+                path: "/v1/{proxy+}".to_owned(),
+                authorizer: Some("ApiKey".to_owned()),
+            }],
             streams: Vec::new(),
             queues: Vec::new(),
         };
@@ -149,6 +165,19 @@ impl Stage {
     async fn answer(&self, event: Value) -> Value {
         let outcome = self.invoke(event).await;
         serde_json::from_slice(outcome.answer().unwrap_or_else(|| panic!("{outcome:?}"))).unwrap()
+    }
+
+    /// The HTTP API in front of the function, which is its own authorizer.
+    fn api(&self) -> Router {
+        let authorizer = Authorizer {
+            function_arn: self.function.spec.arn.clone(),
+            headers: vec!["authorization".to_owned()],
+            cache: Duration::from_secs(300),
+        };
+        let settings = Api { authorizers: [("ApiKey".to_owned(), authorizer)].into(), ..Api::default() };
+        let api =
+            HttpApi::new(settings, &[Arc::clone(&self.function)], Arc::clone(&self.host.clock)).unwrap();
+        api.router().layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))))
     }
 
     fn seen(&self) -> Vec<String> {
@@ -183,6 +212,18 @@ async fn fake_aws(seen: Arc<Mutex<Vec<String>>>) -> String {
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
     address.to_string()
+}
+
+/// Sends a request and tells the status and the body.
+async fn send(api: &Router, key: Option<&str>, body: impl Into<Body>) -> (u16, Value) {
+    let mut request = Request::post("/v1/bookings").header("content-type", "text/plain");
+    if let Some(key) = key {
+        request = request.header("authorization", key);
+    }
+    let response = api.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
 }
 
 fn error_type(outcome: &Outcome) -> String {
@@ -303,4 +344,42 @@ async fn what_a_function_prints_is_in_its_log() {
     stage.answer(json!({})).await;
     let log = std::fs::read_to_string(stage.dir.join("probe.log")).unwrap();
     assert!(log.contains("running 1 test"), "{log}");
+}
+
+#[tokio::test]
+async fn without_its_identity_header_a_request_is_refused_unheard() {
+    let stage = Stage::new("unauthorized", &[]).await;
+    assert_eq!(send(&stage.api(), None, "").await, (401, json!({"message": "Unauthorized"})));
+    assert!(stage.host.journal.entries().is_empty());
+}
+
+#[tokio::test]
+async fn the_authorizer_is_asked_once_for_an_identity() {
+    let stage = Stage::new("authorizer", &[]).await;
+    let api = stage.api();
+    for _ in 0..2 {
+        assert_eq!(send(&api, Some("bad"), "").await, (403, json!({"message": "Forbidden"})));
+    }
+    assert_eq!(stage.host.journal.entries().len(), 1);
+    for _ in 0..2 {
+        let (status, answer) = send(&api, Some("good"), "hi").await;
+        assert_eq!(status, 200);
+        assert_eq!(answer["event"]["requestContext"]["authorizer"]["lambda"], json!({"business": "b1"}));
+        assert_eq!(answer["event"]["body"], "hi");
+    }
+    assert_eq!(stage.host.journal.entries().len(), 4, "one more decision and two answers");
+}
+
+#[tokio::test]
+async fn a_failed_function_is_an_internal_error_to_the_client() {
+    let stage = Stage::new("internal", &[]).await;
+    let answer = send(&stage.api(), Some("good"), "crash").await;
+    assert_eq!(answer, (500, json!({"message": "Internal Server Error"})));
+}
+
+#[tokio::test]
+async fn a_body_over_ten_megabytes_is_refused() {
+    let stage = Stage::new("large", &[]).await;
+    let answer = send(&stage.api(), Some("good"), vec![b'a'; 10 * 1024 * 1024 + 1]).await;
+    assert_eq!(answer, (413, json!({"message": "Request Entity Too Large"})));
 }
