@@ -258,17 +258,13 @@ fn prepare_state_dir(path: &Path, keep: bool) -> Result<PathBuf, StackError> {
         let at = at.to_owned();
         move |source| StackError::File { path: at, source }
     };
-    if !keep {
-        for ours in ["logs", "ministack"] {
-            let folder = path.join(ours);
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).map_err(cannot(&folder))?;
-            }
+    let data: &[&str] = if keep { &[] } else { &["logs", "ministack", "services.json", "outbox.jsonl"] };
+    for ours in data.iter().chain(&["ready.json"]).map(|name| path.join(name)) {
+        if ours.is_dir() {
+            std::fs::remove_dir_all(&ours).map_err(cannot(&ours))?;
+        } else if ours.exists() {
+            std::fs::remove_file(&ours).map_err(cannot(&ours))?;
         }
-    }
-    let ready = path.join("ready.json");
-    if ready.exists() {
-        std::fs::remove_file(&ready).map_err(cannot(&ready))?;
     }
     let logs = path.join("logs");
     std::fs::create_dir_all(&logs).map_err(cannot(&logs))?;
