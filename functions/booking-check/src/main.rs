@@ -1,2 +1,31 @@
-//! Stub.
-fn main() {}
+//! Looks whether a client is late or did not come, and writes that down as a fact.
+
+use app::check_attendance::check_attendance;
+use app::deliver::chain;
+use aws::tables::Tables;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use runtime::batch::{Record, each_due};
+use runtime::{now, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    run(service_fn(|event: LambdaEvent<_>| async move {
+        let response = each_due(event.payload, |due| async move {
+            match check_attendance(tables, &due, now()).await {
+                Ok(found) => {
+                    tracing::info!(due.id = due.what.timer_name(), ?found, "attendance checked");
+                    Record::Done
+                }
+                Err(error) => {
+                    tracing::error!(due.id = due.what.timer_name(), error = %chain(&error), "could not check attendance");
+                    Record::Again
+                }
+            }
+        });
+        Ok::<_, Error>(response.await)
+    }))
+    .await
+}

@@ -1,2 +1,24 @@
-//! Stub.
-fn main() {}
+//! Sends due e-mails by SES.
+
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::ses::Ses;
+use aws::tables::Tables;
+use lambda_runtime::{Error, run, service_fn};
+use runtime::{delivery::deliver_batch, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let schedules = Schedules::new(
+        &config,
+        variable("SCHEDULE_GROUP")?,
+        variable("SCHEDULER_ROLE_ARN")?,
+        variable("SCHEDULE_DLQ_ARN")?,
+        PerQueue::only(variable("QUEUE_ARN")?),
+    );
+    let ses = Ses::new(&config, variable("EMAIL_FROM")?);
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, event))).await
+}

@@ -1,2 +1,29 @@
-//! Stub.
-fn main() {}
+//! Sends due push messages by SNS to the client's devices.
+
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::sns::{Applications, Push};
+use aws::tables::Tables;
+use lambda_runtime::{Error, run, service_fn};
+use runtime::{delivery::deliver_batch, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let schedules = Schedules::new(
+        &config,
+        variable("SCHEDULE_GROUP")?,
+        variable("SCHEDULER_ROLE_ARN")?,
+        variable("SCHEDULE_DLQ_ARN")?,
+        PerQueue::only(variable("QUEUE_ARN")?),
+    );
+    // An application that is not set up is no fault: devices of its platform are then refused.
+    let applications = Applications {
+        apns: variable("APNS_APPLICATION_ARN").ok(),
+        fcm: variable("FCM_APPLICATION_ARN").ok(),
+    };
+    let push = Push::new(&config, applications);
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, event))).await
+}

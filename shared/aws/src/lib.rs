@@ -1,1 +1,18 @@
-//! Stub.
+//! The ports of `app` on the AWS SDK.
+//!
+//! Architecture invariant: this is the only crate of the product that names `aws_sdk_*`. One feature for each service.
+
+pub mod connect;
+mod error;
+#[cfg(any(feature = "sesv2", feature = "sns"))]
+mod provider_error;
+#[cfg(any(feature = "scheduler", feature = "sqs"))]
+pub mod queues;
+#[cfg(feature = "scheduler")]
+pub mod schedules;
+#[cfg(feature = "sesv2")]
+pub mod ses;
+#[cfg(feature = "sns")]
+pub mod sns;
+#[cfg(feature = "dynamodb")]
+pub mod tables;

@@ -1,0 +1,50 @@
+//! From the SDK's errors to the classes the use cases know.
+
+use app::ports::PortError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// Error codes that mean "too much at once", over all services we call.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "Throttled",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+];
+
+/// Error codes of a service that failed to do what may well work next time.
+const PASSING: &[&str] = &[
+    "InternalServerError",
+    "InternalServerException",
+    "InternalFailure",
+    "InternalError",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "TransactionInProgressException",
+];
+
+/// Whether an error code means "too much at once".
+pub(crate) fn is_throttling(code: &str) -> bool {
+    THROTTLED.contains(&code)
+}
+
+/// Classes an SDK error by its code; without a code the request never got a proper answer and may be tried again.
+pub(crate) fn port_error<E>(operation: &'static str, error: E) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = error.code().map(str::to_owned);
+    let source = Box::new(error);
+    match code.as_deref() {
+        Some(code) if is_throttling(code) => PortError::Throttled { operation, source },
+        Some(code) if !PASSING.contains(&code) => PortError::Permanent { operation, source },
+        _ => PortError::Retryable { operation, source },
+    }
+}

@@ -1,0 +1,70 @@
+//! Queues on SQS: where what is due arrives.
+
+use app::ports::DueWhat;
+#[cfg(feature = "sqs")]
+use app::ports::{Due, Enqueue, PortError};
+use domain::channel::Channel;
+
+/// One value for each queue: their URLs, or their ARNs.
+#[derive(Debug, Clone)]
+pub struct PerQueue {
+    /// Of the e-mail queue.
+    pub email: String,
+    /// Of the sms queue.
+    pub sms: String,
+    /// Of the push queue.
+    pub push: String,
+    /// Of the queue of attendance checks.
+    pub check: String,
+}
+
+impl PerQueue {
+    /// For a function that knows of one queue only.
+    pub fn only(queue: String) -> Self {
+        Self { email: queue.clone(), sms: queue.clone(), push: queue.clone(), check: queue }
+    }
+
+    /// The value of the queue that `what` arrives in.
+    pub(crate) fn of(&self, what: &DueWhat) -> &str {
+        match what {
+            DueWhat::Message { channel: Channel::Email, .. } => &self.email,
+            DueWhat::Message { channel: Channel::Sms, .. } => &self.sms,
+            DueWhat::Message { channel: Channel::Push, .. } => &self.push,
+            DueWhat::Check { .. } => &self.check,
+        }
+    }
+}
+
+/// [`Enqueue`] on SQS. Needs `sqs:SendMessage` on the queues.
+#[cfg(feature = "sqs")]
+#[derive(Debug, Clone)]
+pub struct Queues {
+    client: aws_sdk_sqs::Client,
+    urls: PerQueue,
+}
+
+#[cfg(feature = "sqs")]
+impl Queues {
+    /// The queues at these URLs.
+    pub fn new(config: &aws_types::SdkConfig, urls: PerQueue) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(config), urls }
+    }
+}
+
+#[cfg(feature = "sqs")]
+impl Enqueue for Queues {
+    async fn enqueue(&self, due: &Due, delay_seconds: u32) -> Result<(), PortError> {
+        let operation = "queueing what is due";
+        let body = serde_json::to_string(due)
+            .map_err(|error| PortError::Permanent { operation, source: error.into() })?;
+        self.client
+            .send_message()
+            .queue_url(self.urls.of(&due.what))
+            .message_body(body)
+            .delay_seconds(i32::try_from(delay_seconds.min(900)).unwrap_or(900))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| crate::error::port_error(operation, error))
+    }
+}

@@ -1,0 +1,88 @@
+//! Batches from SQS: one bad record never takes its neighbours with it, panics included.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use app::deliver::chain;
+use app::ports::Due;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::FutureExt;
+use futures::future::join_all;
+
+/// Whether a record is done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// It may leave the queue.
+    Done,
+    /// It must come again when its visibility timeout ends.
+    Again,
+}
+
+/// Handles each record of a batch, all at the same time, and reports the ones that must come again.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+pub async fn each_due<F, W>(event: SqsEvent, handle: F) -> SqsBatchResponse
+where
+    F: Fn(Due) -> W,
+    W: Future<Output = Record>,
+{
+    let outcomes = event.records.iter().map(|message| async {
+        let outcome = match decode(message) {
+            Some(due) => guarded(handle(due)).await,
+            None => Record::Again,
+        };
+        (message.message_id.clone(), outcome)
+    });
+    let mut response = SqsBatchResponse::default();
+    for (id, outcome) in join_all(outcomes).await {
+        if outcome == Record::Again {
+            response.add_failure(id.unwrap_or_default());
+        }
+    }
+    response
+}
+
+/// What a record says is due. One that cannot be read is left to the queue, which brings it to its DLQ.
+fn decode(message: &SqsMessage) -> Option<Due> {
+    let body = message.body.as_deref().unwrap_or_default();
+    serde_json::from_str(body)
+        .inspect_err(|error| {
+            let id = message.message_id.as_deref().unwrap_or_default();
+            tracing::error!(record.id = id, error = %chain(error), "a record could not be read");
+        })
+        .ok()
+}
+
+/// Runs a record's work; a panic in it counts as a failure of the record alone.
+pub async fn guarded(work: impl Future<Output = Record>) -> Record {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a record's work panicked");
+        Record::Again
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::ports::DueWhat;
+
+    fn batch() -> SqsEvent {
+        serde_json::from_str(include_str!("../tests/sqs_event_with_poison.json")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_poison_record_and_a_panic_fail_alone() {
+        let response = each_due(batch(), |due| async move {
+            match due.what {
+                DueWhat::Message { message_id, .. } if message_id.as_str() == "panics" => {
+                    panic!("as planned")
+                }
+                DueWhat::Message { message_id, .. } if message_id.as_str() == "again" => Record::Again,
+                _ => Record::Done,
+            }
+        })
+        .await;
+        let failed: Vec<_> =
+            response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["record-poison", "record-panics", "record-again"]);
+    }
+}

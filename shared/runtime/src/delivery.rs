@@ -1,0 +1,39 @@
+//! What the three delivering functions do with a batch.
+
+use app::deliver::{Delivered, Shift, chain, deliver};
+use app::ports::{ClientBookings, Provider, Read, SetTimer, WriteFacts, WriteLedger};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent};
+
+use crate::batch::{Record, each_due};
+use crate::now;
+
+/// Delivers what is due in a batch.
+///
+/// # Errors
+/// None: each record's failure is reported in the answer.
+pub async fn deliver_batch(
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings),
+    timers: &impl SetTimer,
+    provider: &impl Provider,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
+    // Nobody else touches a claimed message while this invocation can still be at work on it.
+    let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+    let until = Timestamp::from_millisecond(deadline)?;
+    let response = each_due(event.payload, |due| async move {
+        match deliver(store, timers, provider, &due, Shift { wall: now(), until }).await {
+            Ok(delivered) => {
+                tracing::info!(due.id = due.what.timer_name(), ?delivered, "delivered");
+                if matches!(delivered, Delivered::Again(_)) { Record::Again } else { Record::Done }
+            }
+            Err(error) => {
+                tracing::error!(due.id = due.what.timer_name(), error = %chain(&error), "could not deliver");
+                Record::Again
+            }
+        }
+    })
+    .await;
+    Ok(response)
+}
