@@ -1,12 +1,12 @@
 //! Doing something to a booking: confirm, move, cancel, mark arrived, completed or missed.
 
-use domain::booking::{Booking, Notify, Operation, Source};
+use domain::booking::{Booking, Notify, Operation};
 use domain::ids::{BookingId, BusinessId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::create_booking::{TRIES, When, day_of, days_of, hold, participations, visit};
+use crate::create_booking::{By, TRIES, When, day_of, days_of, hold, participations, visit};
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
 use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts};
@@ -41,12 +41,8 @@ pub struct Manner {
     #[serde(default)]
     pub notify: Notify,
     /// Who does it.
-    #[serde(default = "staff")]
-    pub by: Source,
-}
-
-fn staff() -> Source {
-    Source::Staff
+    #[serde(default)]
+    pub by: By,
 }
 
 /// Changes a booking at `now` (UTC), if it is still at revision `if_match`.
@@ -80,7 +76,7 @@ where
         }
         let around = read_around(ports, booking, change).await?;
         let operation = operation(booking, change, &around)?;
-        let after = booking.after(operation, now, manner.by, manner.notify)?;
+        let after = booking.after(operation, now, manner.by.source(), manner.notify)?;
         let mut writes = writes_of(booking, &after, version);
         writes.extend(slots(booking, &after, &around)?);
         let done = Done { etag: after.revision, value: after };

@@ -55,14 +55,24 @@ pub struct NewBooking {
     pub price: Option<Money>,
 }
 
-/// Who may make a booking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Who may do something to a booking through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// The client, online.
     Online,
     /// A staff member.
+    #[default]
     Staff,
+}
+
+impl By {
+    pub(crate) fn source(self) -> Source {
+        match self {
+            By::Online => Source::Online,
+            By::Staff => Source::Staff,
+        }
+    }
 }
 
 /// A time as a caller gives it: the wall time at the location (`2026-11-24T10:00`), or an instant (`2026-11-24T10:00:00+01:00`).
@@ -212,9 +222,9 @@ fn put_together(
     }
     let (start, end) =
         visit(location, new.start, new.end, SignedDuration::from_mins(i64::from(service.duration_minutes)))?;
-    let (source, status) = match new.source {
-        By::Online => (Source::Online, Status::Pending),
-        By::Staff => (Source::Staff, Status::Confirmed),
+    let status = match new.source {
+        By::Online => Status::Pending,
+        By::Staff => Status::Confirmed,
     };
     let booking = Booking {
         business_id: business_id.clone(),
@@ -226,7 +236,7 @@ fn put_together(
         start,
         end,
         zone: location.zone.clone(),
-        source,
+        source: new.source.source(),
         status,
         revision: 0,
         time_revision: 0,

@@ -1,0 +1,124 @@
+//! A request, read: who calls, when, under which conditions, with what body.
+
+use app::edit_catalogue::Edit;
+use app::once::Once;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use domain::ids::BusinessId;
+use jiff::Timestamp;
+use lambda_http::request::RequestContext;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Problem, of_json};
+
+/// Who calls, and when. The business comes from the authorizer and from nowhere else.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant.
+    pub business_id: BusinessId,
+    /// The later of the clock and the request's own time (UTC).
+    pub now: Timestamp,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(RequestContext::ApiGatewayV2(context)) = parts.extensions.get::<RequestContext>() else {
+            return Err(Problem::nobody());
+        };
+        let business_id = context
+            .authorizer
+            .as_ref()
+            .and_then(|authorizer| authorizer.fields.get("business_id"))
+            .and_then(|id| id.as_str())
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(Problem::nobody)?;
+        let wall = runtime::now();
+        let now = Timestamp::from_millisecond(context.time_epoch).map_or(wall, |at| wall.max(at));
+        Ok(Self { business_id, now })
+    }
+}
+
+/// A writing request.
+#[derive(Debug, Clone)]
+pub struct Call<T> {
+    /// Who calls, and when.
+    pub caller: Caller,
+    /// From `Idempotency-Key`.
+    pub once: Option<Once>,
+    /// From `If-Match`.
+    pub if_match: Option<u64>,
+    /// The body; an empty one reads as `{}`.
+    pub body: T,
+}
+
+impl<T> Call<T> {
+    /// What an edit needs of the request.
+    pub fn edit(&self) -> Edit<'_> {
+        Edit {
+            business_id: &self.caller.business_id,
+            once: self.once.as_ref(),
+            if_match: self.if_match,
+            now: self.caller.now,
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        // API Gateway takes no more than 10 MB; ours are small. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+        let bytes = axum::body::to_bytes(body, 1 << 20)
+            .await
+            .map_err(|_| Problem::malformed("The body is larger than 1 MiB.".to_owned()))?;
+        let once = idempotency_key(&parts.headers)?.map(|key| {
+            let mut request = format!("{} {}\n", parts.method, parts.uri.path()).into_bytes();
+            request.extend_from_slice(&bytes);
+            Once::new(key, &request)
+        });
+        let if_match = if_match(&parts.headers)?;
+        let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let body = serde_path_to_error::deserialize(&mut deserializer).map_err(of_json)?;
+        deserializer.end().map_err(|error| Problem::malformed(error.to_string()))?;
+        Ok(Self { caller, once, if_match, body })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let fits = |key: &&str| (1..=255).contains(&key.len());
+    match value.to_str().ok().filter(fits) {
+        Some(key) => Ok(Some(key)),
+        None => Err(Problem::invalid("Idempotency-Key", "1 to 255 printable ASCII characters")),
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("if-match") else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| Problem::invalid("If-Match", "the ETag of the thing as you read it, such as \"3\""))
+}
+
+/// Parameters of the query string.
+#[derive(Debug, Clone)]
+pub struct Parameters<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(|rejection| {
+            let text = rejection.body_text();
+            Problem::invalid("query", text.rsplit(": ").next().unwrap_or(&text).to_owned())
+        })?;
+        Ok(Self(parameters))
+    }
+}

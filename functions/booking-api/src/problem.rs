@@ -1,0 +1,236 @@
+//! Errors as problem+json (RFC 9457). One `type` for each kind of error, stable for callers to compare.
+//!
+//! What is the caller's to mend says which field and what was expected. What is ours says nothing but that it was ours; the log says the rest.
+
+use app::deliver::chain;
+use app::error::AppError;
+use app::ports::PortError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A problem as the caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct FieldError {
+    field: String,
+    expected: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &'static str, detail: String) -> Self {
+        let kind = format!("urn:booking-notifications:problem:{kind}");
+        Self { kind, title, status: status.as_u16(), detail, errors: Vec::new() }
+    }
+
+    /// The body is no JSON.
+    pub fn malformed(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed-json", "The body is not valid JSON", detail)
+    }
+
+    /// A field, a header or a parameter holds something that does not fit.
+    pub fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Self {
+        let (field, expected) = (field.into(), expected.into());
+        let detail = format!("{field}: expected {expected}");
+        let problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "A field holds something that does not fit",
+            detail,
+        );
+        Self { errors: vec![FieldError { field, expected }], ..problem }
+    }
+
+    /// There is nothing here.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is no such thing",
+            format!("There is no {what} with this id."),
+        )
+    }
+
+    /// There is no such path.
+    pub fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-route", "There is no such path", String::new())
+    }
+
+    /// The path is there, and takes other methods.
+    pub fn method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "This path does not take this method",
+            String::new(),
+        )
+    }
+
+    /// The authorizer said nothing of a business.
+    pub fn nobody() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The caller is not known", String::new())
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AppError::Invalid { field, expected } => Problem::invalid(field, expected),
+            AppError::NotFound { what } => Problem::not_found(what),
+            AppError::Overlap => {
+                let problem = Problem::new(
+                    StatusCode::CONFLICT,
+                    "overlap",
+                    "The resource is taken at that time",
+                    detail,
+                );
+                let expected = "a time at which the resource is free".to_owned();
+                Problem { errors: vec![FieldError { field: "start".to_owned(), expected }], ..problem }
+            }
+            AppError::IllegalTransition(_) => Problem::new(
+                StatusCode::CONFLICT,
+                "illegal-transition",
+                "The booking's state does not allow it",
+                detail,
+            ),
+            AppError::Stale { .. } => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, "stale", "It has changed meanwhile", detail)
+            }
+            AppError::KeyReused => {
+                let problem = Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "idempotency-key-reused",
+                    "The key was used before",
+                    detail,
+                );
+                let expected = "a key of its own for every request".to_owned();
+                Problem {
+                    errors: vec![FieldError { field: "Idempotency-Key".to_owned(), expected }],
+                    ..problem
+                }
+            }
+            AppError::Busy => {
+                Problem::new(StatusCode::CONFLICT, "busy", "Too many changes at the same time", detail)
+            }
+            AppError::Port(error) => {
+                tracing::error!(error = %chain(&error), "a request failed");
+                match error {
+                    PortError::Throttled { .. } => Problem::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "busy-service",
+                        "Try again in a moment",
+                        String::new(),
+                    ),
+                    _ => Problem::new(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "internal",
+                        "Something of ours failed",
+                        String::new(),
+                    ),
+                }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+/// What serde says of a field, as a problem that names it.
+pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    use serde_json::error::Category;
+    let path = error.path().to_string();
+    let error = error.into_inner();
+    let text = error.to_string();
+    // "… at line 3 column 7" helps with broken JSON only.
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    if error.classify() != Category::Data {
+        return Problem::malformed(text);
+    }
+    let inside = |field: &str| if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+    let quoted = |what: &str| what.split('`').nth(1).map(str::to_owned);
+    match what {
+        _ if what.starts_with("missing field") => {
+            Problem::invalid(inside(&quoted(what).unwrap_or_default()), "a value: the field is missing")
+        }
+        _ if what.starts_with("unknown field") => {
+            let field = quoted(what).unwrap_or_default();
+            let field = if path == field || path.ends_with(&format!(".{field}")) {
+                path.clone()
+            } else {
+                inside(&field)
+            };
+            let known = what.split_once(", ").map_or("no such field", |(_, known)| known);
+            Problem::invalid(field, format!("no such field: {known}"))
+        }
+        _ => Problem::invalid(path, what.strip_prefix("expected ").unwrap_or(what)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::create_booking::NewBooking;
+    use app::edit_catalogue::{ClientFields, LocationFields};
+    use serde::de::DeserializeOwned;
+
+    fn problem<T: DeserializeOwned>(json: &str) -> (u16, String, String) {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err().unwrap();
+        let problem = of_json(error);
+        let field = problem
+            .errors
+            .first()
+            .cloned()
+            .unwrap_or(FieldError { field: String::new(), expected: problem.detail });
+        (problem.status, field.field, field.expected)
+    }
+
+    #[test]
+    fn bad_input_names_the_field_and_what_was_expected() {
+        let of = |status, field: &str, expected: &str| (status, field.to_owned(), expected.to_owned());
+        assert_eq!(
+            problem::<LocationFields>(r#"{"name":"x","zone":"Mars/Olympus"}"#),
+            of(422, "zone", r#"an IANA time zone such as "Europe/Lisbon", got "Mars/Olympus""#)
+        );
+        assert_eq!(
+            problem::<LocationFields>(r#"{"name":"x"}"#),
+            of(422, "zone", "a value: the field is missing")
+        );
+        assert_eq!(
+            problem::<ClientFields>(r#"{"name":"x","phone":"abc"}"#),
+            of(422, "phone", r#"a phone number in E.164 form such as "+351912345678""#)
+        );
+        assert_eq!(
+            problem::<ClientFields>(r#"{"name":"x","bans":{"channels":["fax"]}}"#).1,
+            "bans.channels[0]"
+        );
+        let (status, field, expected) = problem::<ClientFields>(r#"{"name":"x","phon":"+351912345678"}"#);
+        assert_eq!((status, field.as_str()), (422, "phon"));
+        assert!(expected.contains("`phone`"), "{expected}");
+        let booking = r#"{"location_id":"l","resource_id":"r","service_id":"s","client_ids":["c"],"source":"staff","start":"2026-02-30T10:00"}"#;
+        assert_eq!(problem::<NewBooking>(booking).1, "start");
+        assert_eq!(problem::<LocationFields>("{\"name\":").0, 400);
+    }
+}
