@@ -45,6 +45,10 @@ impl Stack for RunningStack {
     fn make_visible(&self, instant: Timestamp) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let (failed, delayed) = self.visibility.take_until(instant);
+            if let Some(locked_until) = failed.iter().map(|message| message.locked_until).max() {
+                let left = self.host.clock.wall().duration_until(locked_until);
+                tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+            }
             for message in failed {
                 if let Err(problem) = self.queues.show(&message.url, &message.receipt).await {
                     tracing::warn!(problem, "cannot end a message's hiding");

@@ -113,11 +113,17 @@ impl QueuePoller {
             messages.into_iter().enumerate().partition(|(index, _)| failed.contains(index));
         let elapsed = i64::try_from(received.elapsed().as_secs()).unwrap_or(i64::MAX);
         let hidden_for = i64::from(self.queue.visibility_timeout).saturating_sub(elapsed);
+        let now = self.clock.wall();
+        let locked_until = match invocation.outcome {
+            Outcome::Crash(_) => now.saturating_add(self.function.spec.timeout).unwrap_or(now),
+            _ => now,
+        };
         for (_, message) in failed {
             let hidden = Failed {
                 queue: self.queue.name.clone(),
                 url: self.url.clone(),
                 receipt: message.receipt_handle.unwrap_or_default(),
+                locked_until,
             };
             let id = message.message_id.unwrap_or_default();
             self.visibility.failed(&id, hidden, hidden_for);

@@ -49,6 +49,9 @@ pub struct Failed {
     pub url: String,
     /// What the queue knows the reception by.
     pub receipt: String,
+    /// By the wall clock, the end of what the failed invocation may have locked: it was told its deadline by that clock,
+    /// which the time machine does not move. The message is not brought back earlier.
+    pub locked_until: Timestamp,
 }
 
 /// A message sent with a delay.
@@ -191,7 +194,12 @@ mod tests {
     }
 
     fn failed() -> Failed {
-        Failed { queue: "q".to_owned(), url: "http://h/0/q".to_owned(), receipt: "r".to_owned() }
+        Failed {
+            queue: "q".to_owned(),
+            url: "http://h/0/q".to_owned(),
+            receipt: "r".to_owned(),
+            locked_until: Timestamp::UNIX_EPOCH,
+        }
     }
 
     #[test]
