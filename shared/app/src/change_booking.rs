@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::create_booking::{By, TRIES, When, day_of, days_of, hold, participations, visit};
+use crate::create_booking::{
+    By, TRIES, When, day_of, days_of, hold, likely_days, participations, read_more_days, visit,
+};
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
 use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts};
@@ -107,18 +109,17 @@ async fn read_around(ports: &impl Read, booking: &Booking, change: Change) -> Re
         Change::Confirm | Change::Arrive | Change::Complete => Ok(Vec::new()),
         Change::Cancel | Change::NoShow => Ok(ports.read(day_keys(&old)).await?),
         Change::Reschedule { start, end } => {
-            let mut found = ports
-                .read(vec![
-                    Key::Location(business.clone(), booking.location_id.clone()),
-                    Key::Resource(business.clone(), booking.resource_id.clone()),
-                ])
-                .await?;
+            // The days the new time can touch are few, whatever the zone, so they come with the same read as the rest.
+            let mut likely = old.clone();
+            likely.extend(likely_days(start));
+            likely.sort_unstable();
+            likely.dedup();
+            let mut keys = day_keys(&likely);
+            keys.push(Key::Location(business.clone(), booking.location_id.clone()));
+            keys.push(Key::Resource(business.clone(), booking.resource_id.clone()));
+            let mut found = ports.read(keys).await?;
             let (start, end) = new_visit(booking, start, end, &found)?;
-            let mut days = old;
-            days.extend(days_of(start, end));
-            days.sort_unstable();
-            days.dedup();
-            found.extend(ports.read(day_keys(&days)).await?);
+            read_more_days(ports, booking, &days_of(start, end), &likely, &mut found).await?;
             Ok(found)
         }
     }

@@ -150,7 +150,7 @@ where
         keys.extend(new.client_ids.iter().map(|client| Key::Client(business_id.clone(), client.clone())));
         keys.extend(once.map(|once| once.key(business_id)));
         // The days the visit can touch are few, whatever the zone and the duration, so they come with the same read.
-        let likely = likely_days(new.start.date());
+        let likely = likely_days(new.start);
         keys.extend(
             likely.iter().map(|day| Key::ResourceDay(business_id.clone(), new.resource_id.clone(), *day)),
         );
@@ -276,8 +276,9 @@ fn resource<'a>(found: &'a [Stored], id: &ResourceId) -> Result<&'a Resource, Ap
         .ok_or_else(|| AppError::invalid("resource_id", "the id of a resource of this business"))
 }
 
-/// The UTC days a visit that starts on `date`, in whatever zone, most likely touches.
-fn likely_days(date: Date) -> Vec<Date> {
+/// The UTC days a visit that starts at `start`, in whatever zone, most likely touches.
+pub(crate) fn likely_days(start: When) -> Vec<Date> {
+    let date = start.date();
     [date.yesterday().ok(), Some(date), date.tomorrow().ok()].into_iter().flatten().collect()
 }
 
@@ -289,7 +290,7 @@ pub(crate) fn days_of(start: Timestamp, end: Timestamp) -> Vec<Date> {
 }
 
 /// Reads the days of the resource that are not among `have` yet.
-async fn read_more_days(
+pub(crate) async fn read_more_days(
     ports: &impl Read,
     booking: &Booking,
     days: &[Date],

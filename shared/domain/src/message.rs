@@ -118,8 +118,6 @@ pub enum Reason {
     InvalidAddress,
     /// The provider will not take it: the account, the sender or the content is at fault.
     Refused,
-    /// The provider could not be reached, and the last attempt was used up.
-    ProviderDown,
 }
 
 /// A message in the ledger.
