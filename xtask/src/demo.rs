@@ -91,8 +91,12 @@ fn booking(salon: &Salon, start: DateTime) -> Value {
 /// Makes the demo salon through the admin tool and the HTTP API, or finds the one that was kept.
 pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
     if keep && let Some(salon) = Salon::load() {
-        println!("    kept from the last run");
-        return Ok(salon);
+        // A run that was killed has not saved its data; then the salon is made anew.
+        let api = Client::new(&stack.api, Some(&salon.api_key));
+        if api.get(&format!("/v1/clients/{}", salon.client_id)).is_ok() {
+            println!("    kept from the last run");
+            return Ok(salon);
+        }
     }
     let made = process::output(stack.admin().args([
         "create-business",
@@ -138,25 +142,29 @@ pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
         &json!({ "platform": "fcm", "token": "demo-device-of-maria" }),
     )?;
     let salon = Salon { api_key, location_id, resource_id, service_id, client_id, booking_id: None };
-    salon.save()?;
+    if keep {
+        salon.save()?;
+    }
     Ok(salon)
 }
 
 /// Plays a booking through three days by the time machine, then prints what became of every message. A salon that was kept
 /// has its booking behind it already: then only prints.
-pub fn play(stack: &Stack, salon: &mut Salon, interrupted: &Receiver<()>) -> Result<()> {
+pub fn play(stack: &Stack, salon: &mut Salon, keep: bool, interrupted: &Receiver<()>) -> Result<()> {
     let api = Client::new(&stack.api, Some(&salon.api_key));
     let booking_id = match &salon.booking_id {
         Some(kept) => kept.clone(),
         None => live(&api, &Story::new(stack, interrupted)?, salon)?,
     };
     salon.booking_id = Some(booking_id.clone());
-    salon.save()?;
+    if keep {
+        salon.save()?;
+    }
     let timeline = api.get(&format!("/v1/bookings/{booking_id}/timeline"))?;
     print_timeline(&timeline, &outbox(&Client::new(&stack.control, None))?)
 }
 
-/// The story: booked, moved, reminded, late, missed, and asked to come again.
+/// The story: booked, moved, reminded, late, missed, and booked again. Gives the id of the first booking.
 fn live(api: &Client, story: &Story<'_>, salon: &Salon) -> Result<String> {
     let day = |days: i8| story.first_day.date().saturating_add(Span::new().days(days));
     story.run_to(day(0).at(10, 0, 0, 0))?;
@@ -175,8 +183,11 @@ fn live(api: &Client, story: &Story<'_>, salon: &Salon) -> Result<String> {
     story.tell("the visit has begun, and Maria is not there")?;
     story.run_to(day(2).at(10, 30, 0, 0))?;
     story.tell("the visit is over: she did not come")?;
+    let next = day(8).at(11, 0, 0, 0);
+    api.post("/v1/bookings", &booking(salon, next))?;
+    story.tell(&format!("she is sorry, and books again for {}", at(next)))?;
     story.run_to(day(3).at(12, 0, 0, 0))?;
-    story.tell("a day later")?;
+    story.tell("a day later: no need to win her back")?;
     Ok(booking_id)
 }
 

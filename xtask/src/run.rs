@@ -68,7 +68,9 @@ fn run(options: &Options) -> Result<()> {
     let mut salon = steps.run("seed the demo salon", || demo::seed(&stack, options.keep))?;
     introduce(&stack, &salon)?;
     if options.demo {
-        steps.run("play a booking through three days", || demo::play(&stack, &mut salon, &interrupted))?;
+        steps.run("play a booking through three days", || {
+            demo::play(&stack, &mut salon, options.keep, &interrupted)
+        })?;
     }
     println!("\nReady after {}. Ctrl-C stops everything.", seconds(steps.elapsed()));
     while interrupted.recv_timeout(Duration::from_millis(500)).is_err() {
