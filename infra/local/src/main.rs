@@ -5,70 +5,76 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use local_stack::error::StackError;
 use local_stack::{DataServices, LocalStack, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the functions of a SAM template on this machine.
-#[derive(Debug, Parser)]
-#[command(name = "local-stack")]
-struct Arguments {
-    /// The SAM template.
-    #[arg(long, default_value = "template.yaml")]
-    template: PathBuf,
-    /// Where the functions' binaries are.
-    #[arg(long, default_value = "target/local")]
-    functions_dir: PathBuf,
-    /// Where logs and kept data go.
-    #[arg(long, default_value = ".local/run")]
-    state_dir: PathBuf,
-    /// Port of the API; the control server and MiniStack take the next two. 0: free ports.
-    #[arg(long, default_value_t = 4600)]
-    base_port: u16,
-    /// The MiniStack program to start.
-    #[arg(long, default_value = ".venv/bin/ministack", conflicts_with = "endpoint")]
-    ministack: PathBuf,
-    /// DynamoDB and SQS that run already, as http://127.0.0.1:PORT, instead of MiniStack.
-    #[arg(long)]
-    endpoint: Option<String>,
-    /// A parameter of the template, as NAME=VALUE. May be given many times.
-    #[arg(long = "parameter", value_parser = name_and_value)]
-    parameters: Vec<(String, String)>,
-    /// Keeps data between runs.
-    #[arg(long)]
-    keep: bool,
-}
+const HELP: &str = "\
+local-stack [OPTIONS]
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
+Runs the functions of a SAM template on this machine. Prints where everything is as one line of JSON.
 
-impl From<Arguments> for Options {
-    fn from(arguments: Arguments) -> Self {
-        Self {
-            template: arguments.template,
-            functions_dir: arguments.functions_dir,
-            state_dir: arguments.state_dir,
-            base_port: arguments.base_port,
-            data_services: match arguments.endpoint {
-                Some(url) => DataServices::Endpoint(url),
-                None => DataServices::MiniStack(arguments.ministack),
-            },
-            parameters: BTreeMap::from_iter(arguments.parameters),
-            keep: arguments.keep,
+  --template FILE          the SAM template (default template.yaml)
+  --functions-dir DIR      where the functions' binaries are (default target/local)
+  --state-dir DIR          where logs and kept data go (default .local/run)
+  --base-port PORT         port of the API; the control server and MiniStack take the next two; 0: free ports (default 4600)
+  --ministack PROGRAM      the MiniStack to start (default .venv/bin/ministack)
+  --endpoint URL           DynamoDB and SQS that run already, such as http://127.0.0.1:8000, instead of MiniStack
+  --parameter NAME=VALUE   a parameter of the template; may be given many times
+  --keep                   keep data between runs";
+
+/// The options, or none if only help was asked for.
+fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
+    use lexopt::{Arg, ValueExt};
+    let mut options = Options {
+        template: PathBuf::from("template.yaml"),
+        functions_dir: PathBuf::from("target/local"),
+        state_dir: PathBuf::from(".local/run"),
+        base_port: 4600,
+        data_services: DataServices::MiniStack(PathBuf::from(".venv/bin/ministack")),
+        parameters: BTreeMap::new(),
+        keep: false,
+    };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("template") => options.template = arguments.value()?.into(),
+            Arg::Long("functions-dir") => options.functions_dir = arguments.value()?.into(),
+            Arg::Long("state-dir") => options.state_dir = arguments.value()?.into(),
+            Arg::Long("base-port") => options.base_port = arguments.value()?.parse()?,
+            Arg::Long("ministack") => {
+                options.data_services = DataServices::MiniStack(arguments.value()?.into());
+            }
+            Arg::Long("endpoint") => {
+                options.data_services = DataServices::Endpoint(arguments.value()?.string()?);
+            }
+            Arg::Long("parameter") => {
+                let text = arguments.value()?.string()?;
+                let (name, value) = text.split_once('=').ok_or("--parameter takes NAME=VALUE")?;
+                options.parameters.insert(name.to_owned(), value.to_owned());
+            }
+            Arg::Long("keep") => options.keep = true,
+            other => return Err(other.unexpected()),
         }
     }
+    Ok(Some(options))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
-    match run(Arguments::parse().into()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("local-stack: {error}");
+    let failed = match options(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => run(options).await.err().map(|error| error.to_string()),
+        Ok(None) => {
+            eprintln!("{HELP}");
+            None
+        }
+        Err(error) => Some(format!("{error}; --help lists the options")),
+    };
+    match failed {
+        None => ExitCode::SUCCESS,
+        Some(problem) => {
+            eprintln!("local-stack: {problem}");
             ExitCode::FAILURE
         }
     }
