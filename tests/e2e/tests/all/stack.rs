@@ -1,0 +1,226 @@
+//! A local stack of a test's own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::http::Http;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+const PARAMETERS: [&str; 4] = [
+    "EmailFrom=Salon <hello@salon.example>",
+    "EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example",
+    "ApnsApplicationArn=arn:aws:sns:us-east-1:000000000000:app/APNS/local",
+    "FcmApplicationArn=arn:aws:sns:us-east-1:000000000000:app/GCM/local",
+];
+
+/// Longest wait for a condition.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running stack; stopped by its process id when dropped.
+pub struct Stack {
+    child: Child,
+    state: PathBuf,
+    ready: Value,
+    /// The HTTP API, without a key.
+    pub api: Http,
+    /// Time machine, outbox, faults.
+    pub control: Http,
+}
+
+impl Stack {
+    /// Starts a stack on free ports and waits until it is ready.
+    pub fn start() -> Self {
+        for program in programs() {
+            assert!(program.exists(), "{} is missing: `cargo xtask test` builds it", program.display());
+        }
+        let name = thread::current().name().unwrap_or("stack").replace("::", "-");
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let mut command = Command::new(built("local-stack"));
+        command
+            .current_dir(ROOT)
+            .args(["--template", "template.yaml", "--functions-dir", "target/local", "--base-port", "0"])
+            .args(["--ministack", ".venv/bin/ministack", "--state-dir"])
+            .arg(&state);
+        for parameter in PARAMETERS {
+            command.args(["--parameter", parameter]);
+        }
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut complaints = child.stderr.take().unwrap();
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else {
+            let mut said = String::new();
+            let _ = complaints.read_to_string(&mut said);
+            let _ = child.wait();
+            panic!("the local stack did not start: {said}");
+        };
+        // A full pipe would stop it. What it says of faults is not this test's matter.
+        thread::spawn(move || std::io::copy(&mut complaints, &mut std::io::sink()));
+        let http = |field: &str| Http::new(ready[field].as_str().unwrap());
+        Self { api: http("api"), control: http("control"), child, state, ready }
+    }
+
+    /// Makes a business and returns its API key.
+    pub fn business(&self, name: &str, zone: &str) -> String {
+        let output = Command::new(built("admin"))
+            .args(["create-business", "--name", name, "--zone", zone, "--json"])
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", self.ready["ministack"].as_str().unwrap())
+            .env("BOOKINGS_TABLE", self.table("BookingsTable"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        made["api_key"].as_str().unwrap().to_owned()
+    }
+
+    fn table(&self, id: &str) -> &str {
+        self.ready["tables"][id].as_str().unwrap()
+    }
+
+    /// Calls DynamoDB itself, past every function.
+    pub fn dynamodb(&self, operation: &str, request: Value) -> Value {
+        let mut request = request;
+        request["TableName"] = json!(self.table("BookingsTable"));
+        Http::new(self.ready["ministack"].as_str().unwrap())
+            .with("content-type", "application/x-amz-json-1.0")
+            .with("x-amz-target", &format!("DynamoDB_20120810.{operation}"))
+            .with(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+            )
+            .post("/", &request)
+            .ok()
+    }
+
+    /// The stack's time.
+    pub fn now(&self) -> Timestamp {
+        instant(&self.control.get("/time").ok()["now"])
+    }
+
+    /// Runs the stack to an instant: everything that is due on the way happens, each at its time.
+    #[track_caller]
+    pub fn run_to(&self, to: Timestamp) {
+        self.control.post("/time/run-to", &json!({ "to": to.to_string() })).ok();
+    }
+
+    /// Runs the stack on by some time.
+    #[track_caller]
+    pub fn run_on(&self, time: SignedDuration) {
+        self.run_to(self.now() + time);
+    }
+
+    /// Waits until nothing is left to do now.
+    #[track_caller]
+    pub fn settle(&self) {
+        self.run_on(SignedDuration::from_secs(1));
+    }
+
+    /// Everything that left, oldest first.
+    pub fn outbox(&self) -> Vec<Value> {
+        list(self.control.get("/outbox").ok())
+    }
+
+    /// The schedules that wait.
+    pub fn schedules(&self) -> Vec<Value> {
+        list(self.control.get("/schedules").ok())
+    }
+
+    /// What ran, in the order it ended.
+    pub fn invocations(&self, function: &str) -> Vec<Value> {
+        let all = list(self.control.get("/invocations").ok());
+        all.into_iter().filter(|entry| entry["function"] == function).collect()
+    }
+
+    /// The bodies of the messages in a queue that nobody listens to.
+    pub fn messages_in(&self, queue: &str) -> Vec<String> {
+        let messages = list(self.control.get(&format!("/queues/{queue}/messages")).ok());
+        messages.iter().map(|message| message["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Brings about a fault.
+    #[track_caller]
+    pub fn fault(&self, kind: &str, how: Value) -> Value {
+        self.control.post(&format!("/faults/{kind}"), &how).ok()
+    }
+
+    /// Tells a provider how to behave.
+    #[track_caller]
+    pub fn provider(&self, channel: &str, instruction: Value) {
+        self.control.post(&format!("/providers/{channel}"), &instruction).ok();
+    }
+
+    /// Waits until an invocation of a function has died for the `count`th time.
+    #[track_caller]
+    pub fn wait_for_deaths(&self, function: &str, count: usize) {
+        let died =
+            || self.invocations(function).iter().filter(|entry| entry["outcome"] == "crash").count() >= count;
+        wait_until(&format!("{function} died {count} times"), died);
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let end = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // What the functions logged is of use only when something went wrong.
+        if !thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.state);
+        }
+    }
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An instant in JSON.
+#[track_caller]
+pub fn instant(value: &Value) -> Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no instant"))
+}
+
+#[track_caller]
+pub fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        other => panic!("{other} is no list"),
+    }
+}
+
+fn built(program: &str) -> PathBuf {
+    Path::new(ROOT).join("target/local").join(program)
+}
+
+/// What the stack is made of.
+fn programs() -> Vec<PathBuf> {
+    let functions = std::fs::read_dir(Path::new(ROOT).join("functions")).unwrap();
+    let mut programs: Vec<PathBuf> =
+        functions.map(|folder| built(folder.unwrap().file_name().to_str().unwrap())).collect();
+    programs.extend([built("local-stack"), built("admin"), Path::new(ROOT).join(".venv/bin/ministack")]);
+    programs
+}
