@@ -1,1 +1,137 @@
-//! Later.
+//! Sandboxes that die at work: nothing is lost, and nothing is repeated that costs money.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::salon::{Salon, TOKYO};
+use crate::stack::Stack;
+
+/// Longer than the visibility timeout of the queues. The stack waits for the lease, which runs by the wall clock.
+const UNTIL_REDELIVERED: SignedDuration = SignedDuration::from_mins(2);
+
+#[test]
+fn killed_between_claim_and_record_an_sms_is_unknown_and_an_email_is_sent_again() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    // Where each of them dies, in both functions.
+    let moments = [
+        ("the claim is written, nothing was sent", "after", "PutItem", "PutItem"),
+        ("on the way to the provider", "before", "Publish", "SendEmail"),
+        ("the provider took it, nothing was recorded", "after", "Publish", "SendEmail"),
+    ];
+    let bookings: Vec<(String, String, String)> = moments
+        .iter()
+        .enumerate()
+        .map(|(index, (_, when, sms, email))| {
+            stack.fault("kill", json!({ "function": "deliver-sms", "when": when, "operation": sms }));
+            stack.fault("kill", json!({ "function": "deliver-email", "when": when, "operation": email }));
+            let client = salon.new_client();
+            let mut body = salon.booking(&salon.day(2, &format!("{}:00", 12 + index)));
+            body["client_ids"] = json!([client.id]);
+            let id = salon.post_booking(&body);
+            stack.wait_for_deaths("deliver-sms", index + 1);
+            stack.wait_for_deaths("deliver-email", index + 1);
+            (id, client.phone, client.email)
+        })
+        .collect();
+    for (id, ..) in &bookings {
+        let created = salon.statuses(id, "booking_created");
+        assert!(created.contains(&"sms sending".to_owned()) && created.contains(&"email sending".to_owned()));
+    }
+
+    stack.run_on(UNTIL_REDELIVERED);
+    for ((id, phone, email), (moment, ..)) in bookings.iter().zip(moments) {
+        assert_eq!(
+            salon.statuses(id, "booking_created"),
+            ["email accepted", "sms unknown", "push accepted"],
+            "{moment}"
+        );
+        // Only the death after the provider's yes has left anything before the redelivery.
+        let left_before = usize::from(moment.starts_with("the provider took it"));
+        assert_eq!(salon.sent("sms", phone).len(), left_before, "{moment}: never sent again");
+        assert_eq!(salon.sent("email", email).len(), left_before + 1, "{moment}: sent again");
+    }
+    let mut told: Vec<_> = salon
+        .tasks()
+        .into_iter()
+        .map(|task| (task["kind"].clone(), task["booking_id"].as_str().unwrap().to_owned()))
+        .collect();
+    told.sort_by(|a, b| a.1.cmp(&b.1));
+    let mut expected: Vec<_> =
+        bookings.iter().map(|(id, ..)| (json!("unknown_message"), id.clone())).collect();
+    expected.sort_by(|a, b| a.1.cmp(&b.1));
+    assert_eq!(told, expected, "one task for each, none twice");
+
+    stack.run_on(UNTIL_REDELIVERED);
+    assert!(salon.sent("sms", &bookings[0].1).is_empty(), "and it stays so");
+    for queue in ["SmsDlq", "EmailDlq"] {
+        assert_eq!(stack.messages_in(queue), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn killed_before_the_claim_a_message_is_delivered_once() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    for function in ["deliver-sms", "deliver-email", "deliver-push"] {
+        stack.fault("kill", json!({ "function": function, "when": "before", "operation": "PutItem" }));
+    }
+    salon.post_booking(&salon.booking(&salon.day(2, "15:00")));
+    for function in ["deliver-sms", "deliver-email", "deliver-push"] {
+        stack.wait_for_deaths(function, 1);
+    }
+    stack.run_on(UNTIL_REDELIVERED);
+    assert_eq!(salon.left().len(), 3, "{:?}", salon.left());
+    assert!(salon.tasks().is_empty());
+}
+
+#[test]
+fn killed_at_any_of_its_calls_planning_loses_nothing_and_repeats_nothing() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let clean = salon.book(&salon.day(5, "00:00"));
+    let calls: u64 = stack
+        .invocations("booking-stream")
+        .last()
+        .map(|run| run["aws_calls"].as_object().unwrap().values().filter_map(|count| count.as_u64()).sum())
+        .unwrap();
+    assert!(calls >= 6, "read, ledger, timers, rows, queues: {calls}");
+
+    let mut bookings = vec![clean];
+    for call in 1..=calls {
+        for when in ["before", "after"] {
+            stack.fault("kill", json!({ "function": "booking-stream", "when": when, "call": call }));
+            let visit =
+                salon.day(5, "00:00") + SignedDuration::from_hours(i64::try_from(bookings.len()).unwrap());
+            bookings.push(salon.post_booking(&salon.booking(&visit)));
+            stack.wait_for_deaths("booking-stream", bookings.len() - 1);
+        }
+    }
+    stack.settle();
+    for booking in &bookings {
+        assert_eq!(
+            salon.statuses(booking, "booking_created"),
+            ["email accepted", "sms accepted", "push accepted"]
+        );
+        assert_eq!(salon.schedules_of(booking).len(), 4, "three reminders and a check");
+    }
+    assert_eq!(salon.left().len(), bookings.len() * 3, "each once");
+
+    // A cancellation that dies on its way to withdraw the timers.
+    for (booking, call) in bookings.iter().zip(1..=calls) {
+        stack.fault("kill", json!({ "function": "booking-stream", "when": "before", "call": call }));
+        salon.try_to(booking, "cancel", json!({})).ok();
+        stack.settle();
+    }
+    salon.run_to(&salon.day(8, "00:00"));
+    let cancelled = usize::try_from(calls).unwrap();
+    let kept = bookings.len() - cancelled;
+    let left = salon.left();
+    let count = |what: &str| left.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(count("booking_cancelled"), cancelled * 2);
+    assert_eq!(count("reminder"), kept * 3, "none for the cancelled");
+    assert_eq!(count("running_late"), kept * 2);
+    assert_eq!(left.len(), bookings.len() * 3 + cancelled * 2 + kept * 5);
+    assert_eq!(stack.schedules().len(), 0);
+    assert_eq!(stack.messages_in("StreamFailures"), Vec::<String>::new());
+}
