@@ -19,7 +19,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get as reading, post};
 use axum::{Json, Router};
 use domain::booking::Notify;
-use domain::contact::Phone;
 use domain::ids::{BookingId, BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId};
 use domain::notification_type::NotificationType;
 use domain::rule::Rule;
@@ -128,9 +127,6 @@ async fn get_business(State(store): Store, caller: Caller) -> Answer {
 }
 
 async fn patch_business(State(store): Store, call: Call<BusinessPatch>) -> Answer {
-    if let Some(Some(phone)) = &call.body.phone {
-        check_phone(phone)?;
-    }
     let key = Key::Business(call.caller.business_id.clone());
     let change = |before: Option<Item>| match before {
         Some(Item::Business(business)) => Ok(Item::Business(call.body.apply(business))),
@@ -278,16 +274,6 @@ async fn put_service(State(store): Store, Path(service): Path<String>, call: Cal
 
 // ------------------------------------------------------------------ clients
 
-/// A number that no network could have would cost a provider call each time: refused here, where the numbering plans are at hand.
-fn check_phone(phone: &Phone) -> Result<(), Problem> {
-    let valid = phonenumber::parse(None, phone.as_str()).is_ok_and(|number| phonenumber::is_valid(&number));
-    if valid {
-        Ok(())
-    } else {
-        Err(Problem::invalid("phone", "a number that exists in its country's numbering plan"))
-    }
-}
-
 async fn list_clients(
     State(store): Store,
     caller: Caller,
@@ -297,7 +283,6 @@ async fn list_clients(
 }
 
 async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
-    call.body.phone.as_ref().map_or(Ok(()), check_phone)?;
     let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new());
     made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), None).await?)
 }
@@ -308,7 +293,6 @@ async fn get_client(State(store): Store, caller: Caller, Path(client): Path<Stri
 }
 
 async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<ClientFields>) -> Answer {
-    call.body.phone.as_ref().map_or(Ok(()), check_phone)?;
     let client: ClientId = id(&client, "client")?;
     let business_id = &call.caller.business_id;
     let key = Key::Client(business_id.clone(), client.clone());

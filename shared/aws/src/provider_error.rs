@@ -4,6 +4,7 @@
 //! connection that never came about, lets it be tried again.
 
 use app::ports::ProviderError;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
@@ -35,24 +36,33 @@ pub(crate) fn refused(why: &'static str) -> ProviderError {
     ProviderError::Refused(why.into())
 }
 
+/// A provider's answer without its words, since these may repeat the address.
+#[derive(Debug, thiserror::Error)]
+#[error("it answered {code}")]
+struct Answered {
+    code: String,
+}
+
 /// Classes an SDK error.
-pub(crate) fn classed<E>(error: E, codes: &Codes) -> ProviderError
+pub(crate) fn classed<E, R>(error: SdkError<E, R>, codes: &Codes) -> ProviderError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let code = error.code().map(str::to_owned);
-    let never_connected = never_connected(&error);
-    let source = Box::new(error);
-    match code.as_deref() {
-        Some(code) if codes.invalid_address.contains(&code) => ProviderError::InvalidAddress(source),
-        Some(code) if codes.not_taken.contains(&code) || UNAVAILABLE.contains(&code) => {
+    let Some(code) = error.code().map(str::to_owned) else {
+        let never_connected = never_connected(&error);
+        let source = Box::new(error);
+        return if never_connected { ProviderError::Again(source) } else { ProviderError::Unknown(source) };
+    };
+    let source = Box::new(Answered { code: code.clone() });
+    match code.as_str() {
+        code if codes.invalid_address.contains(&code) => ProviderError::InvalidAddress(source),
+        code if codes.not_taken.contains(&code) || UNAVAILABLE.contains(&code) => {
             ProviderError::Again(source)
         }
-        Some(code) if is_throttling(code) => ProviderError::Throttled(source),
-        Some(code) if BROKE.contains(&code) => ProviderError::Unknown(source),
-        Some(_) => ProviderError::Refused(source),
-        None if never_connected => ProviderError::Again(source),
-        None => ProviderError::Unknown(source),
+        code if is_throttling(code) => ProviderError::Throttled(source),
+        code if BROKE.contains(&code) => ProviderError::Unknown(source),
+        _ => ProviderError::Refused(source),
     }
 }
 
