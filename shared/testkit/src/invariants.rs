@@ -1,0 +1,144 @@
+//! What must hold after every single call, whatever has failed or died.
+
+use std::collections::BTreeMap;
+
+use app::ports::{Due, DueWhat, Item, Key};
+use domain::booking::Status;
+use domain::ids::MessageId;
+use domain::message::{Message, MessageStatus};
+use domain::notification_type::NotificationType;
+
+use crate::world::{Sent, State, World};
+
+/// Checks the state and notes what does not hold.
+pub(crate) fn check(state: &mut State) {
+    let mut found = Vec::new();
+    left_at_most_once(state, &mut found);
+    nobody_is_forgotten(state, &mut found);
+    for violation in found {
+        if !state.violations.contains(&violation) {
+            state.violations.push(violation);
+        }
+    }
+}
+
+/// No sms leaves twice; e-mail and push only while nobody knows whether they left before.
+fn left_at_most_once(state: &State, found: &mut Vec<String>) {
+    let mut times: BTreeMap<&MessageId, Vec<&Sent>> = BTreeMap::new();
+    for sent in &state.outbox {
+        times.entry(&sent.message_id).or_default().push(sent);
+    }
+    for (id, sent) in times {
+        let message = &sent[0].message;
+        if sent.len() > 1 && (message.channel.is_paid() || !state.uncertain.contains(id)) {
+            found.push(format!("{} left {} times", label(message), sent.len()));
+        }
+    }
+}
+
+/// A row that waits has a timer or a copy in the queue; one under way has a copy in the queue, or a stream record that will put one there.
+fn nobody_is_forgotten(state: &State, found: &mut Vec<String>) {
+    for message in state.messages() {
+        let is_it =
+            |due: &Due| matches!(&due.what, DueWhat::Message { message_id, .. } if message_id == &message.id);
+        let queued = || state.queue.iter().any(|copy| is_it(&copy.due));
+        let timer = || state.timers.values().any(is_it);
+        let planned_again = || state.stream.iter().any(|refs| refs.booking_id == message.booking_id);
+        let cared_for = match message.status {
+            MessageStatus::Planned | MessageStatus::Deferred => timer() || queued(),
+            MessageStatus::Queued => queued() || planned_again(),
+            MessageStatus::Sending => queued(),
+            _ => true,
+        };
+        if !cared_for {
+            found.push(format!("{} is {:?}, and nothing will bring it", label(message), message.status));
+        }
+    }
+}
+
+/// A cancelled booking's client hears of the cancellation, and is invited again where the rule says so. Asked at the moment `message` leaves.
+pub(crate) fn check_leaving(state: &mut State, message: &Message) {
+    let key = Key::Booking(message.business_id.clone(), message.booking_id.clone());
+    let cancelled = matches!(
+        state.items.get(&key).map(|stored| &stored.item),
+        Some(Item::Booking(booking)) if booking.status == Status::Cancelled
+    );
+    let about_that =
+        matches!(message.kind, NotificationType::BookingCancelled | NotificationType::NoShowRecovery);
+    if cancelled && !about_that && !state.cancelled_under_way {
+        state.violations.push(format!("{} left for a cancelled booking", label(message)));
+    }
+}
+
+/// A message as a reader of a failed test knows it.
+pub(crate) fn label(message: &Message) -> String {
+    let Message { kind, step, channel, client_id, revision, booking_id, .. } = message;
+    format!("{kind} {step} by {channel} to {client_id} (booking {booking_id}, revision {revision})")
+}
+
+impl World {
+    /// Panics with everything that did not hold after some call.
+    pub fn assert_sound(&self) {
+        let state = self.state();
+        assert!(state.violations.is_empty(), "violated:\n{}", state.violations.join("\n"));
+    }
+
+    /// Panics unless every waiting row's timer is set for the row's own time. Holds when nothing is under way.
+    pub fn assert_at_rest(&self) {
+        self.assert_sound();
+        let state = self.state();
+        assert!(state.stream.is_empty(), "a stream record is still to be dealt with");
+        for message in state.messages() {
+            if matches!(message.status, MessageStatus::Planned | MessageStatus::Deferred) {
+                let set = state.timers.get(&format!("message-{}", message.id)).map(|due| due.at);
+                let queued = state.queue.iter().any(|copy| {
+                    matches!(&copy.due.what, DueWhat::Message { message_id, .. } if message_id == &message.id)
+                });
+                assert!(
+                    set == Some(message.due) || queued,
+                    "{} is due {}, its timer is set to {set:?}",
+                    label(message),
+                    message.due
+                );
+            }
+        }
+        for stored in state.items.values() {
+            if let Item::Check(check) = &stored.item
+                && !check.withdrawn
+                && check.due > state.wall
+            {
+                let set = state.timers.get(&format!("check-{}", check.id)).map(|due| due.at);
+                let queued = state.queue.iter().any(
+                    |copy| matches!(&copy.due.what, DueWhat::Check { check_id, .. } if check_id == &check.id),
+                );
+                assert!(
+                    set == Some(check.due) || queued,
+                    "a check is due {}, its timer is set to {set:?}",
+                    check.due
+                );
+            }
+        }
+    }
+
+    /// Panics unless all is over: nothing waits, and what the ledger says has left is what left.
+    pub fn assert_all_over(&self) {
+        self.assert_at_rest();
+        let state = self.state();
+        assert!(state.queue.is_empty() && state.timers.is_empty(), "something is still under way");
+        for message in state.messages() {
+            let left = state.outbox.iter().filter(|sent| sent.message_id == message.id).count();
+            let uncertain = state.uncertain.contains(&message.id);
+            let agrees = match message.status {
+                MessageStatus::Accepted => left == 1 || (left > 1 && uncertain),
+                MessageStatus::Unknown => uncertain && (left <= 1 || !message.channel.is_paid()),
+                // Sent perhaps, then put off by quiet hours, then no longer owed: the row tells of an attempt, and no more.
+                MessageStatus::Suppressed | MessageStatus::Superseded if message.attempts > 0 => {
+                    left == 0 || (uncertain && message.channel.keeps_quiet_hours())
+                }
+                MessageStatus::Suppressed | MessageStatus::Superseded | MessageStatus::Failed => left == 0,
+                _ => false,
+            };
+            assert!(agrees, "{} is {:?} and left {left} times", label(message), message.status);
+        }
+    }
+}

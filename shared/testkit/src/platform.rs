@@ -1,0 +1,235 @@
+//! Who calls the use cases: a client with an HTTP request, the stream, the queues, the timers. Each repeats what it repeats on AWS, and
+//! the clock on the wall moves only here.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use app::check_attendance::check_attendance;
+use app::deliver::{Delivered, Shift, deliver};
+use app::error::AppError;
+use app::plan_booking::plan_booking;
+use app::ports::{Due, DueWhat, Refs};
+use domain::message::MessageStatus;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::world::{Queued, World};
+
+/// How long a received queue message stays hidden, as in template.yaml.
+const VISIBILITY: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long an invocation lasts at the most: a message it has claimed is its own for so long.
+const INVOCATION: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often anything is repeated before the test says that it never ends.
+const PATIENCE: usize = 5_000;
+
+/// How a run of a use case ended.
+#[derive(Debug)]
+pub enum Run<T> {
+    /// It gave its answer.
+    Finished(T),
+    /// The sandbox died under it.
+    Crashed,
+}
+
+/// A use case that has been started and goes on only when told.
+pub struct Started<'a, T> {
+    world: &'a World,
+    future: Pin<Box<dyn Future<Output = T> + 'a>>,
+}
+
+impl<T> Started<'_, T> {
+    /// Lets it make at most so many calls more. `None` when it has not ended by then.
+    pub fn go(&mut self, calls: usize) -> Option<Run<T>> {
+        self.world.give_leave(Some(calls));
+        let run = poll(self.world, self.future.as_mut());
+        self.world.give_leave(None);
+        run
+    }
+
+    /// Lets it go to its end.
+    pub fn end(mut self) -> Run<T> {
+        poll(self.world, self.future.as_mut()).expect("it has leave for all calls")
+    }
+}
+
+/// Polls until the work has ended, or has used up its leave.
+fn poll<T>(world: &World, mut work: Pin<&mut dyn Future<Output = T>>) -> Option<Run<T>> {
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..PATIENCE {
+        let polled = work.as_mut().poll(&mut context);
+        let crashed = std::mem::take(&mut world.state().crashed);
+        match polled {
+            Poll::Ready(value) => return Some(Run::Finished(value)),
+            Poll::Pending if crashed => return Some(Run::Crashed),
+            Poll::Pending if world.leave_is_used_up() => return None,
+            Poll::Pending => {}
+        }
+    }
+    panic!("a use case never ends");
+}
+
+impl World {
+    /// Starts a use case.
+    pub fn start<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> Started<'a, T> {
+        Started { world: self, future: Box::pin(work) }
+    }
+
+    /// Runs a use case to its end.
+    pub fn run<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> Run<T> {
+        self.start(work).end()
+    }
+
+    /// A request as a client makes it: again when it got no answer, or one that says to try again.
+    ///
+    /// # Errors
+    /// What the client has to mend.
+    pub fn request<'a, T, F>(&'a self, make: impl Fn() -> F) -> Result<T, AppError>
+    where
+        F: Future<Output = Result<T, AppError>> + 'a,
+    {
+        for _ in 0..PATIENCE {
+            match self.run(make()) {
+                Run::Finished(Err(AppError::Port(_) | AppError::Busy)) | Run::Crashed => {
+                    self.wait(SignedDuration::from_secs(1));
+                }
+                Run::Finished(answer) => return answer,
+            }
+        }
+        panic!("a request is never answered");
+    }
+
+    /// Plans a booking as the stream does.
+    pub async fn plan(&self, refs: &Refs) -> bool {
+        plan_booking(self, self, self, refs, self.now()).await.is_ok()
+    }
+
+    /// Deals with a queue message as the deliverers and the checker do. `true` when it may leave the queue.
+    pub async fn take(&self, due: &Due) -> bool {
+        let wall = self.now();
+        match &due.what {
+            DueWhat::Check { .. } => check_attendance(self, due, wall).await.is_ok(),
+            DueWhat::Message { .. } => {
+                let shift = Shift { wall, until: wall + INVOCATION };
+                let delivered = deliver(self, self, &self.carrier(due), due, shift).await;
+                matches!(delivered, Ok(delivered) if !matches!(delivered, Delivered::Again(_)))
+            }
+        }
+    }
+
+    /// Receives the queue message that became visible first, if one is visible. It is hidden from now on, not gone.
+    pub fn receive(&self) -> Option<Queued> {
+        let mut state = self.state();
+        let wall = state.wall;
+        let first = state
+            .queue
+            .iter_mut()
+            .filter(|copy| copy.visible_at <= wall)
+            .min_by_key(|copy| (copy.visible_at, copy.id))?;
+        first.visible_at = wall + VISIBILITY;
+        Some(first.clone())
+    }
+
+    /// Ends the work on a received message: done, it leaves the queue; else it comes again.
+    pub fn finish(&self, received: &Queued, done: bool) {
+        let mut state = self.state();
+        if let DueWhat::Message { message_id, .. } = &received.due.what
+            && state.message(message_id).is_some_and(|row| row.status == MessageStatus::Sending)
+        {
+            state.uncertain.insert(message_id.clone());
+        }
+        if done {
+            state.queue.retain(|copy| copy.id != received.id);
+        }
+        crate::invariants::check(&mut state);
+    }
+
+    /// The oldest stream record that is not dealt with.
+    pub fn stream_record(&self) -> Option<Refs> {
+        self.state().stream.front().cloned()
+    }
+
+    /// Ends the work on the oldest stream record: done, the next is at hand; else it comes again.
+    pub fn finish_record(&self, done: bool) {
+        let mut state = self.state();
+        if done {
+            state.stream.pop_front();
+        }
+        crate::invariants::check(&mut state);
+    }
+
+    /// One thing the platform does until `until` (UTC): a stream record, else a queue message, else the clock moves to what comes next.
+    /// `false` when there is nothing.
+    pub fn step(&self, until: Timestamp) -> bool {
+        let twice = self.state().twice;
+        if let Some(refs) = self.stream_record() {
+            let done = matches!(self.run(self.plan(&refs)), Run::Finished(true));
+            if done && twice {
+                self.run(self.plan(&refs));
+            }
+            if !done {
+                self.wait(SignedDuration::from_secs(1));
+            }
+            self.finish_record(done);
+            return true;
+        }
+        self.bring() || self.move_clock(until)
+    }
+
+    /// Brings the next visible queue message to its function, whatever the stream holds. `false` when there is none.
+    pub fn bring(&self) -> bool {
+        let Some(received) = self.receive() else { return false };
+        let done = matches!(self.run(self.take(&received.due)), Run::Finished(true));
+        if done && self.state().twice {
+            self.run(self.take(&received.due));
+        }
+        self.finish(&received, done);
+        true
+    }
+
+    /// Moves the clock to the next instant at which a hidden message shows itself or a timer fires, and fires it.
+    fn move_clock(&self, until: Timestamp) -> bool {
+        let mut state = self.state();
+        let shows = state.queue.iter().map(|copy| copy.visible_at);
+        let fires = state.timers.values().map(|due| due.at);
+        let Some(next) = shows.chain(fires).min().filter(|next| *next <= until) else { return false };
+        state.wall = state.wall.max(next);
+        let fired: Vec<String> =
+            state.timers.iter().filter(|(_, due)| due.at <= next).map(|(name, _)| name.clone()).collect();
+        for name in fired {
+            if let Some(due) = state.timers.remove(&name) {
+                state.put_in_queue(&due, 0);
+            }
+        }
+        true
+    }
+
+    /// Lets everything happen that happens within `so_long`, then puts the clock there.
+    pub fn pass(&self, so_long: SignedDuration) {
+        let until = self.now() + so_long;
+        self.pass_until(until);
+    }
+
+    /// Lets everything happen that happens until an instant (UTC), then puts the clock there.
+    pub fn pass_until(&self, until: Timestamp) {
+        for _ in 0..PATIENCE {
+            if !self.step(until) {
+                let mut state = self.state();
+                state.wall = state.wall.max(until);
+                return;
+            }
+        }
+        panic!("it never comes to rest: {:?}", self.queue());
+    }
+
+    /// Lets everything happen that is still to come, to the last timer.
+    pub fn pass_all(&self) {
+        for _ in 0..PATIENCE {
+            if !self.step(Timestamp::MAX) {
+                return;
+            }
+        }
+        panic!("it never comes to an end: {:?}", self.queue());
+    }
+}

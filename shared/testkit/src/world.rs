@@ -1,0 +1,602 @@
+//! The ports in memory, with faults.
+//!
+//! Every port call first waits for leave to go ahead, so that a test can let one use case go a given number of calls and no further; it
+//! then has the fault planned for it, if there is one; then it takes effect; then the [invariants](crate::invariants) are checked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::{pending, poll_fn};
+use std::sync::{Mutex, MutexGuard};
+use std::task::Poll;
+
+use app::ports::{
+    Address, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List, Listed,
+    NewId, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger, Refs, SetTimer, Stored,
+    Write, WriteError, WriteFacts, WriteLedger,
+};
+use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
+use domain::message::Message;
+use domain::template::Content;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::invariants;
+
+/// A call of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// [`Read`], [`List`], [`ReadLedger`] or [`ClientBookings`].
+    Read,
+    /// [`WriteFacts`] or [`WriteLedger`] with so many items.
+    Write(usize),
+    /// [`SetTimer`], [`CancelTimer`] or [`Enqueue`].
+    Signal,
+    /// [`Provider`].
+    Send,
+}
+
+/// What goes wrong at a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails, and nothing has happened. A provider says that it did not take the message.
+    FailBefore,
+    /// It has happened, but the answer is lost.
+    FailAfter,
+    /// The answer is lost, and nothing has happened. For providers: elsewhere it is [`Fault::FailBefore`].
+    LostBefore,
+    /// It is throttled.
+    Throttle,
+    /// A write finds that another came first.
+    Conflict,
+    /// A write happened, its answer was lost, the SDK repeated it and met its own first try. Single writes only: transactions have a
+    /// token against that.
+    ConflictAfter,
+    /// It happens twice. Not for providers: their clients never repeat.
+    Twice,
+    /// The provider will never take it. Not among [`Fault::ALL`]: the end is another.
+    Refuse,
+    /// The sandbox dies, and nothing has happened.
+    CrashBefore,
+    /// It has happened, then the sandbox dies.
+    CrashAfter,
+}
+
+impl Fault {
+    /// Every fault that the platform makes good.
+    pub const ALL: [Fault; 9] = [
+        Fault::FailBefore,
+        Fault::FailAfter,
+        Fault::LostBefore,
+        Fault::Throttle,
+        Fault::Conflict,
+        Fault::ConflictAfter,
+        Fault::Twice,
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+    ];
+
+    /// Whether the fault can happen to such a call and is not the same as a simpler one.
+    pub fn can_hit(self, call: Call) -> bool {
+        match self {
+            Fault::FailBefore | Fault::Throttle | Fault::CrashBefore => true,
+            Fault::FailAfter | Fault::CrashAfter => call != Call::Read,
+            Fault::LostBefore | Fault::Refuse => call == Call::Send,
+            Fault::Conflict => matches!(call, Call::Write(_)),
+            Fault::ConflictAfter => call == Call::Write(1),
+            Fault::Twice => call == Call::Signal,
+        }
+    }
+}
+
+/// A message in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// Its id in the queue.
+    pub id: u64,
+    /// What it says.
+    pub due: Due,
+    /// From when on it can be received (UTC).
+    pub visible_at: Timestamp,
+}
+
+/// What a provider took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its row as it stood then.
+    pub message: Message,
+    /// To which address.
+    pub to: Address,
+    /// With what text.
+    pub content: Content,
+    /// When, by the clock on the wall (UTC).
+    pub at: Timestamp,
+}
+
+/// Everything there is. All public methods lock it for a moment only.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) wall: Timestamp,
+    pub(crate) items: HashMap<Key, Stored>,
+    /// Changed bookings whose stream records are not dealt with yet, oldest first.
+    pub(crate) stream: VecDeque<Refs>,
+    pub(crate) timers: BTreeMap<String, Due>,
+    pub(crate) queue: Vec<Queued>,
+    pub(crate) outbox: Vec<Sent>,
+    /// Messages of which, for some time, nobody knew whether they had left.
+    pub(crate) uncertain: BTreeSet<MessageId>,
+    /// A booking may be cancelled between the judgement and the claim in this test: that window cannot be closed.
+    pub(crate) cancelled_under_way: bool,
+    pub(crate) twice: bool,
+    pub(crate) crashed: bool,
+    pub(crate) violations: Vec<String>,
+    calls: Vec<Call>,
+    faults: BTreeMap<usize, Fault>,
+    leave: Option<usize>,
+    ids: u64,
+}
+
+impl State {
+    /// The messages in the ledger.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.items.values().filter_map(|stored| match &stored.item {
+            Item::Message(message) => Some(message),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn message(&self, id: &MessageId) -> Option<&Message> {
+        self.messages().find(|message| &message.id == id)
+    }
+
+    pub(crate) fn put_in_queue(&mut self, due: &Due, delay_seconds: u32) {
+        // Through JSON, as in SQS.
+        let due: Due = serde_json::from_str(&serde_json::to_string(due).unwrap()).unwrap();
+        self.ids += 1;
+        let visible_at = self.wall + SignedDuration::from_secs(i64::from(delay_seconds));
+        self.queue.push(Queued { id: self.ids, due, visible_at });
+    }
+
+    /// Writes all or nothing, with versions as in `shared/aws/src/tables.rs`.
+    fn write(&mut self, writes: &[Write]) -> Result<(), Refused> {
+        assert!(writes.len() <= 100, "DynamoDB takes at most 100 items in a transaction");
+        let keys: BTreeSet<String> = writes.iter().map(|write| format!("{:?}", write.item.key())).collect();
+        assert_eq!(keys.len(), writes.len(), "DynamoDB refuses a transaction that names an item twice");
+        let there = |write: &Write| self.items.get(&write.item.key()).map(|stored| stored.version);
+        if writes.iter().any(|write| match write.expect {
+            Expect::Absent => there(write).is_some(),
+            Expect::Version(version) => there(write) != Some(version),
+            Expect::Any => false,
+        }) {
+            return Err(Refused::Conflict);
+        }
+        for Write { item, expect } in writes {
+            let version = match expect {
+                Expect::Version(version) => version + 1,
+                Expect::Absent | Expect::Any => 1,
+            };
+            let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
+            assert_eq!(&read_back, item, "what is written reads back the same");
+            self.items.insert(item.key(), Stored { item: item.clone(), version });
+            if let Item::Booking(booking) = item {
+                self.stream.push_back(Refs::from(booking));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The world in memory. Implements every port but [`Provider`], which is [`Carrier`].
+#[derive(Debug)]
+pub struct World {
+    state: Mutex<State>,
+}
+
+impl World {
+    /// An empty world at `wall` (UTC).
+    pub fn new(wall: Timestamp) -> Self {
+        Self {
+            state: Mutex::new(State {
+                wall,
+                items: HashMap::new(),
+                stream: VecDeque::new(),
+                timers: BTreeMap::new(),
+                queue: Vec::new(),
+                outbox: Vec::new(),
+                uncertain: BTreeSet::new(),
+                cancelled_under_way: false,
+                twice: false,
+                crashed: false,
+                violations: Vec::new(),
+                calls: Vec::new(),
+                faults: BTreeMap::new(),
+                leave: None,
+                ids: 0,
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The clock on the wall (UTC).
+    pub fn now(&self) -> Timestamp {
+        self.state().wall
+    }
+
+    /// Puts the clock on the wall forward.
+    pub fn wait(&self, so_long: SignedDuration) {
+        self.state().wall += so_long;
+    }
+
+    /// Puts items there as they are, past every port.
+    pub fn put(&self, items: impl IntoIterator<Item = Item>) {
+        let mut state = self.state();
+        for item in items {
+            state.items.insert(item.key(), Stored { item, version: 1 });
+        }
+    }
+
+    /// The item at `key`.
+    pub fn get(&self, key: &Key) -> Option<Stored> {
+        self.state().items.get(key).cloned()
+    }
+
+    /// What the providers took so far.
+    pub fn outbox(&self) -> Vec<Sent> {
+        self.state().outbox.clone()
+    }
+
+    /// The ledger's messages, by due time, type and channel.
+    pub fn messages(&self) -> Vec<Message> {
+        let mut messages: Vec<Message> = self.state().messages().cloned().collect();
+        messages.sort_by_key(|message| (message.due, message.kind, message.channel, message.id.clone()));
+        messages
+    }
+
+    /// What the queues hold.
+    pub fn queue(&self) -> Vec<Queued> {
+        self.state().queue.clone()
+    }
+
+    /// What the timers are set to.
+    pub fn timers(&self) -> Vec<Due> {
+        self.state().timers.values().cloned().collect()
+    }
+
+    /// Forgets the calls so far and plans faults by the number of the calls to come, from 0. A fault that cannot happen to the call of
+    /// its number does not happen.
+    pub fn plan_faults(&self, faults: impl IntoIterator<Item = (usize, Fault)>) {
+        let mut state = self.state();
+        state.calls.clear();
+        state.faults = faults.into_iter().collect();
+    }
+
+    /// The calls since faults were last planned.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// From now on every stream record and queue message arrives twice.
+    pub fn deliver_everything_twice(&self) {
+        self.state().twice = true;
+    }
+
+    /// Leave for so many calls; `None` is leave for all.
+    pub(crate) fn give_leave(&self, calls: Option<usize>) {
+        self.state().leave = calls;
+    }
+
+    pub(crate) fn leave_is_used_up(&self) -> bool {
+        self.state().leave == Some(0)
+    }
+
+    /// The provider for one delivery, which knows what it carries.
+    pub fn carrier(&self, due: &Due) -> Carrier<'_> {
+        let message_id = match &due.what {
+            DueWhat::Message { message_id, .. } => message_id.clone(),
+            DueWhat::Check { .. } => panic!("a check is not carried"),
+        };
+        Carrier { world: self, message_id }
+    }
+
+    async fn wait_for_leave(&self) {
+        poll_fn(|context| {
+            let mut state = self.state();
+            match state.leave {
+                // A dead sandbox does nothing more, whatever else it had under way.
+                _ if state.crashed => Poll::Pending,
+                Some(0) => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(left) => {
+                    state.leave = Some(left - 1);
+                    Poll::Ready(())
+                }
+                None => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    async fn call<T: Send>(
+        &self,
+        call: Call,
+        effect: impl Fn(&mut State) -> Result<T, Refused> + Send,
+    ) -> Result<T, Refused> {
+        self.wait_for_leave().await;
+        let crash = {
+            let mut state = self.state();
+            let number = state.calls.len();
+            state.calls.push(call);
+            let fault = state.faults.get(&number).copied().filter(|fault| fault.can_hit(call));
+            let result = match fault {
+                None => Some(effect(&mut state)),
+                Some(Fault::FailBefore) => Some(Err(Refused::Failed)),
+                Some(Fault::FailAfter) => {
+                    let _ = effect(&mut state);
+                    Some(Err(Refused::Lost))
+                }
+                Some(Fault::LostBefore) => Some(Err(Refused::Lost)),
+                Some(Fault::Throttle) => Some(Err(Refused::Throttled)),
+                Some(Fault::Refuse) => Some(Err(Refused::Forever)),
+                Some(Fault::Conflict) => Some(Err(Refused::Conflict)),
+                Some(Fault::ConflictAfter) => {
+                    let _ = effect(&mut state);
+                    Some(Err(Refused::Conflict))
+                }
+                Some(Fault::Twice) => {
+                    let _ = effect(&mut state);
+                    Some(effect(&mut state))
+                }
+                Some(Fault::CrashBefore) => None,
+                Some(Fault::CrashAfter) => {
+                    let _ = effect(&mut state);
+                    None
+                }
+            };
+            invariants::check(&mut state);
+            state.crashed = result.is_none();
+            result
+        };
+        match crash {
+            Some(result) => result,
+            None => pending().await,
+        }
+    }
+
+    async fn port<T: Send>(
+        &self,
+        call: Call,
+        effect: impl Fn(&mut State) -> T + Send,
+    ) -> Result<T, PortError> {
+        self.call(call, move |state| Ok(effect(state))).await.map_err(Refused::port_error)
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.call(Call::Write(writes.len()), |state| state.write(&writes)).await.map_err(|refused| {
+            match refused {
+                Refused::Conflict => WriteError::Conflict,
+                other => WriteError::Port(other.port_error()),
+            }
+        })
+    }
+}
+
+/// Why a call did not give its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Failed,
+    Lost,
+    Throttled,
+    Conflict,
+    Forever,
+}
+
+impl Refused {
+    fn port_error(self) -> PortError {
+        let operation = "a call in the test's world";
+        match self {
+            Refused::Throttled => PortError::Throttled { operation, source: "as planned".into() },
+            _ => PortError::Retryable { operation, source: "as planned".into() },
+        }
+    }
+}
+
+impl Read for World {
+    async fn read(&self, keys: Vec<Key>) -> Result<Vec<Stored>, PortError> {
+        assert!(keys.len() <= 100, "DynamoDB reads at most 100 keys at once");
+        let distinct: std::collections::HashSet<&Key> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "DynamoDB refuses a batch that names a key twice");
+        self.port(Call::Read, |state| keys.iter().filter_map(|key| state.items.get(key).cloned()).collect())
+            .await
+    }
+}
+
+impl List for World {
+    async fn list(&self, business_id: &BusinessId, kind: Kind, page: Page) -> Result<Listed, PortError> {
+        self.port(Call::Read, |state| {
+            let mut all: Vec<(String, Stored)> = state
+                .items
+                .values()
+                .filter_map(|stored| listed(&stored.item, business_id, kind).map(|id| (id, stored.clone())))
+                .filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after))
+                .collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            let limit = usize::try_from(page.limit).unwrap();
+            let next = (all.len() > limit).then(|| all[limit - 1].0.clone());
+            all.truncate(limit);
+            Listed { items: all.into_iter().map(|(_, stored)| stored).collect(), next }
+        })
+        .await
+    }
+}
+
+/// The id under which an item stands in the list of a business's things of a kind, if it does.
+fn listed(item: &Item, business_id: &BusinessId, kind: Kind) -> Option<String> {
+    let (owner, id) = match (item, kind) {
+        (Item::Location(x), Kind::Locations) => (&x.business_id, x.id.to_string()),
+        (Item::Resource(x), Kind::Resources) => (&x.business_id, x.id.to_string()),
+        (Item::Service(x), Kind::Services) => (&x.business_id, x.id.to_string()),
+        (Item::Client(x), Kind::Clients) => (&x.business_id, x.id.to_string()),
+        (Item::Task(x), Kind::Tasks) => (&x.business_id, x.id.to_string()),
+        _ => return None,
+    };
+    (owner == business_id).then_some(id)
+}
+
+impl WriteFacts for World {
+    async fn write_facts(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        let ledger = |write: &Write| matches!(write.item, Item::Message(_) | Item::Check(_));
+        assert!(!writes.iter().any(ledger), "facts only");
+        self.write(writes).await
+    }
+}
+
+impl WriteLedger for World {
+    async fn write_ledger(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        let ledger = |write: &Write| matches!(write.item, Item::Message(_) | Item::Check(_));
+        assert!(writes.iter().all(ledger), "ledger rows only");
+        self.write(writes).await
+    }
+}
+
+impl ReadLedger for World {
+    async fn ledger_of(
+        &self,
+        business_id: &BusinessId,
+        booking_id: &BookingId,
+    ) -> Result<Vec<Stored>, PortError> {
+        self.port(Call::Read, |state| {
+            let of_this_booking = |key: &Key| match key {
+                Key::Message(business, booking, _) | Key::Check(business, booking, _) => {
+                    (business, booking) == (business_id, booking_id)
+                }
+                _ => false,
+            };
+            let mut rows: Vec<Stored> = state
+                .items
+                .iter()
+                .filter(|(key, _)| of_this_booking(key))
+                .map(|(_, stored)| stored.clone())
+                .collect();
+            rows.sort_by_key(|stored| format!("{:?}", stored.item.key()));
+            rows
+        })
+        .await
+    }
+}
+
+impl ClientBookings for World {
+    async fn bookings_of(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        from: Timestamp,
+    ) -> Result<Vec<Participation>, PortError> {
+        self.port(Call::Read, |state| {
+            let mut parts: Vec<Participation> = state
+                .items
+                .values()
+                .filter_map(|stored| match &stored.item {
+                    Item::Participation(part)
+                        if (&part.business_id, &part.client_id) == (business_id, client_id)
+                            && part.start >= from =>
+                    {
+                        Some(part.clone())
+                    }
+                    _ => None,
+                })
+                .collect();
+            parts.sort_by_key(|part| (part.start, part.booking_id.clone()));
+            parts.truncate(100);
+            parts
+        })
+        .await
+    }
+}
+
+impl SetTimer for World {
+    async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
+        assert!(due.what.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
+        self.port(Call::Signal, |state| {
+            state.timers.insert(due.what.timer_name(), due.clone());
+        })
+        .await
+    }
+}
+
+impl CancelTimer for World {
+    async fn cancel_timer(&self, what: &DueWhat) -> Result<(), PortError> {
+        self.port(Call::Signal, |state| {
+            state.timers.remove(&what.timer_name());
+        })
+        .await
+    }
+}
+
+impl Enqueue for World {
+    async fn enqueue(&self, due: &Due, delay_seconds: u32) -> Result<(), PortError> {
+        assert!(delay_seconds <= 900, "SQS delays by at most 900 seconds");
+        self.port(Call::Signal, |state| state.put_in_queue(due, delay_seconds)).await
+    }
+}
+
+impl NewId for World {
+    fn new_id(&self) -> String {
+        let mut state = self.state();
+        state.ids += 1;
+        format!("id-{}", state.ids)
+    }
+
+    fn new_secret(&self) -> String {
+        let mut state = self.state();
+        state.ids += 1;
+        format!("{:016x}{:048x}", state.ids, state.ids)
+    }
+}
+
+/// A provider that puts what it takes into the world's outbox.
+#[derive(Debug)]
+pub struct Carrier<'a> {
+    world: &'a World,
+    message_id: MessageId,
+}
+
+impl Provider for Carrier<'_> {
+    async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
+        let fits = matches!(
+            (to, content),
+            (Address::Email(_), Content::Email { .. })
+                | (Address::Sms(_), Content::Sms { .. })
+                | (Address::Push(_), Content::Push { .. })
+        );
+        assert!(fits, "the text is for another channel than the address");
+        let taken = self.world.call(Call::Send, |state| {
+            let message = state.message(&self.message_id).expect("what leaves is in the ledger").clone();
+            let sent = Sent {
+                message_id: self.message_id.clone(),
+                message,
+                to: to.clone(),
+                content: content.clone(),
+                at: state.wall,
+            };
+            invariants::check_leaving(state, &sent.message);
+            state.outbox.push(sent);
+            Ok(format!("provider-{}", state.outbox.len()))
+        });
+        taken.await.map_err(|refused| match refused {
+            Refused::Throttled => ProviderError::Throttled("as planned".into()),
+            Refused::Lost => {
+                self.world.state().uncertain.insert(self.message_id.clone());
+                ProviderError::Unknown("as planned".into())
+            }
+            Refused::Forever => ProviderError::InvalidAddress("as planned".into()),
+            Refused::Failed | Refused::Conflict => ProviderError::Again("as planned".into()),
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! Every use case passes the tests of [`testkit::disturb`]: failed, repeated and killed at every call, it ends as if nothing had been.
+
+use app::change_booking::Change;
+use app::create_business::create_business;
+use app::edit_catalogue::{self, BusinessPatch, Edit};
+use app::error::AppError;
+use app::once::Once;
+use app::ports::{Item, Key};
+use domain::business::Locale;
+use domain::ids::BookingId;
+use jiff::{SignedDuration, Timestamp};
+use rstest::rstest;
+use serde_json::json;
+use testkit::disturb::Scenario;
+use testkit::platform::Run;
+use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, online, parsed, read, salon, salon_id};
+use testkit::world::World;
+
+/// The salon with one booking for Tuesday at ten; nothing was planned for it yet.
+fn made_for(client: &str) -> (World, BookingId) {
+    let world = salon();
+    let id = world.book("book", &haircut(client, TUESDAY_TEN)).unwrap().value.id;
+    (world, id)
+}
+
+/// The same, planned; its news are in the queues.
+fn planned_for(client: &str) -> (World, BookingId) {
+    let (world, id) = made_for(client);
+    plan_all(&world);
+    (world, id)
+}
+
+/// The same, and the client was told.
+fn told(client: &str) -> (World, BookingId) {
+    let (world, id) = made_for(client);
+    world.pass(SignedDuration::from_mins(20));
+    (world, id)
+}
+
+fn plan_all(world: &World) {
+    while world.stream_record().is_some() {
+        world.step(Timestamp::MAX);
+    }
+}
+
+fn deliver_all(world: &World) {
+    while !world.queue().is_empty() {
+        if !world.bring() {
+            world.wait(SignedDuration::from_secs(60));
+        }
+    }
+}
+
+fn only_booking(world: &World) -> BookingId {
+    world.messages()[0].booking_id.clone()
+}
+
+#[test]
+fn create_booking() {
+    Scenario {
+        prepare: &salon,
+        act: &|world| drop(world.book("book", &haircut("ana", TUESDAY_TEN)).unwrap()),
+    }
+    .passes();
+}
+
+#[rstest]
+#[case::reschedule(move_to("2026-11-25T15:00"))]
+#[case::cancel(Change::Cancel)]
+#[case::arrive(Change::Arrive)]
+#[case::no_show(Change::NoShow)]
+fn change_booking(#[case] change: Change) {
+    Scenario {
+        prepare: &|| told("ana").0,
+        act: &|world| drop(world.change("change", &only_booking(world), change).unwrap()),
+    }
+    .passes();
+}
+
+#[test]
+fn change_booking_to_confirmed() {
+    Scenario {
+        prepare: &|| {
+            let world = salon();
+            world.book("book", &online("ana", TUESDAY_TEN)).unwrap();
+            world.pass(SignedDuration::from_mins(20));
+            world
+        },
+        act: &|world| drop(world.change("confirm", &only_booking(world), Change::Confirm).unwrap()),
+    }
+    .passes();
+}
+
+#[test]
+fn change_booking_to_completed() {
+    Scenario {
+        prepare: &|| {
+            let (world, id) = told("ana");
+            world.change("arrive", &id, Change::Arrive).unwrap();
+            world.pass(SignedDuration::from_mins(1));
+            world
+        },
+        act: &|world| drop(world.change("complete", &only_booking(world), Change::Complete).unwrap()),
+    }
+    .passes();
+}
+
+#[test]
+fn plan_booking_when_it_is_new() {
+    Scenario { prepare: &|| made_for("ana").0, act: &plan_all }.passes();
+}
+
+#[rstest]
+#[case::reschedule(move_to("2026-11-25T15:00"))]
+#[case::cancel(Change::Cancel)]
+fn plan_booking_when_it_has_changed(#[case] change: Change) {
+    Scenario {
+        prepare: &|| {
+            let (world, id) = told("ana");
+            world.change("change", &id, change).unwrap();
+            world
+        },
+        act: &plan_all,
+    }
+    .passes();
+}
+
+#[test]
+fn plan_booking_that_was_made_within_a_minute_of_a_reminder() {
+    Scenario {
+        prepare: &|| {
+            let world = salon();
+            // 24 hours and half a minute before the visit: the push reminder is queued with a delay, not timed.
+            world.wait(instant("2026-11-23T09:59:30Z").duration_since(world.now()));
+            world.book("book", &haircut("ana", TUESDAY_TEN)).unwrap();
+            world
+        },
+        act: &plan_all,
+    }
+    .passes();
+}
+
+#[rstest]
+#[case::email("eva")]
+#[case::sms("rui")]
+#[case::push("leo")]
+fn deliver(#[case] client: &str) {
+    Scenario { prepare: &|| planned_for(client).0, act: &deliver_all }.passes();
+}
+
+#[rstest]
+#[case::sms("rui")]
+#[case::push("leo")]
+fn deliver_what_was_held_up_into_the_night(#[case] client: &str) {
+    Scenario {
+        prepare: &|| {
+            let world = salon();
+            world.wait(instant("2026-11-20T22:59:50Z").duration_since(world.now()));
+            world.book("book", &haircut(client, TUESDAY_TEN)).unwrap();
+            plan_all(&world);
+            world.wait(SignedDuration::from_secs(20));
+            world
+        },
+        act: &deliver_all,
+    }
+    .passes();
+}
+
+#[rstest]
+#[case::email("eva")]
+#[case::sms("rui")]
+#[case::push("leo")]
+fn deliver_what_was_cancelled_before_the_stream_told(#[case] client: &str) {
+    Scenario {
+        prepare: &|| {
+            let (world, id) = planned_for(client);
+            world.change("cancel", &id, Change::Cancel).unwrap();
+            world
+        },
+        act: &deliver_all,
+    }
+    .passes();
+}
+
+#[rstest]
+#[case::email("eva")]
+#[case::sms("rui")]
+#[case::push("leo")]
+fn deliver_an_invitation_after_a_no_show(#[case] client: &str) {
+    Scenario {
+        prepare: &|| {
+            let (world, id) = told(client);
+            world.change("no-show", &id, Change::NoShow).unwrap();
+            // The invitation goes a day after.
+            world.pass(SignedDuration::from_mins(24 * 60 - 5));
+            world
+        },
+        act: &|world| {
+            world.step(Timestamp::MAX);
+            deliver_all(world);
+        },
+    }
+    .passes();
+}
+
+#[test]
+fn check_attendance_finds_the_client_late() {
+    Scenario {
+        prepare: &|| {
+            let (world, _) = told("ana");
+            world.pass_until(instant("2026-11-24T10:09:00Z"));
+            world
+        },
+        act: &|world| {
+            world.step(Timestamp::MAX);
+            deliver_all(world);
+        },
+    }
+    .passes();
+}
+
+#[test]
+fn check_attendance_finds_a_no_show() {
+    Scenario {
+        prepare: &|| {
+            let (world, _) = told("ana");
+            world.pass_until(instant("2026-11-24T11:29:00Z"));
+            world
+        },
+        act: &|world| {
+            world.step(Timestamp::MAX);
+            deliver_all(world);
+        },
+    }
+    .passes();
+}
+
+#[test]
+fn edit_catalogue_creates() {
+    Scenario {
+        prepare: &salon,
+        act: &|world| {
+            let item = Item::Location(read(
+                json!({ "business_id": "salon", "id": "alfama", "name": "Alfama", "zone": "Europe/Lisbon" }),
+            ));
+            let once = Once::new("create", b"alfama");
+            world
+                .request(|| async {
+                    let business_id = &salon_id();
+                    let edit = Edit { business_id, once: Some(&once), if_match: None, now: world.now() };
+                    edit_catalogue::create(world, edit, item.clone(), None).await
+                })
+                .unwrap();
+        },
+    }
+    .passes();
+}
+
+#[test]
+fn edit_catalogue_updates() {
+    Scenario {
+        prepare: &salon,
+        act: &|world| {
+            let patch = BusinessPatch { sms_enabled: Some(false), ..BusinessPatch::default() };
+            let once = Once::new("update", b"no sms");
+            world
+                .request(|| async {
+                    let business_id = &salon_id();
+                    let edit = Edit { business_id, once: Some(&once), if_match: Some(1), now: world.now() };
+                    let key = Key::Business(salon_id());
+                    edit_catalogue::update(world, edit, key, None, |before| match before {
+                        Some(Item::Business(business)) => Ok(Item::Business(patch.apply(business))),
+                        _ => Err(AppError::NotFound { what: "business" }),
+                    })
+                    .await
+                })
+                .unwrap();
+        },
+    }
+    .passes();
+}
+
+/// It has no idempotency key: who takes in a business and gets no answer does it again, and an unused business may stay behind. There is never one
+/// without its key.
+#[test]
+fn create_business_makes_both_or_neither() {
+    use testkit::world::Fault;
+    for fault in Fault::ALL {
+        let world = World::new(instant(testkit::salon::FRIDAY_NOON));
+        world.plan_faults([(0, fault)]);
+        let make = || {
+            create_business(
+                &world,
+                &world,
+                read(json!("Salon Aurora")),
+                parsed("Europe/Lisbon"),
+                Locale::En,
+                world.now(),
+            )
+        };
+        let made = match world.run(make()) {
+            Run::Finished(Ok(made)) => made,
+            Run::Finished(Err(_)) | Run::Crashed => world.request(make).unwrap(),
+        };
+        assert!(world.get(&Key::Business(made.business_id.clone())).is_some());
+        let facts = world.end_state().facts;
+        let keys = facts.iter().filter(|line| line.starts_with("API key")).count();
+        assert_eq!(facts.len(), 2 * keys, "{fault:?}: each business has a key: {facts:?}");
+    }
+}
