@@ -1,5 +1,8 @@
 //! The rooms of ARCHITECTURE.md, checked: who may depend on whom, and how small a function's `main.rs` is.
 
+// A test's helpers are tests too.
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
