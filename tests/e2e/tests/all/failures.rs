@@ -186,18 +186,3 @@ fn a_provider_that_breaks_is_asked_again_where_that_is_free_and_never_where_it_i
     assert_eq!(count("push", &salon.client.device), 2);
     assert_eq!(count("sms", &salon.client.phone), 1, "the one that was accepted, not repeated");
 }
-
-#[test]
-fn a_number_that_opted_out_is_refused_for_good_and_said_so() {
-    let stack = Stack::start();
-    let salon = Salon::open(&stack, TOKYO);
-    stack.provider("sms", json!({ "opted_out": [salon.client.phone] }));
-    let booking = salon.book(&salon.day(2, "15:00"));
-    assert_eq!(
-        salon.statuses(&booking, "booking_created"),
-        ["email accepted", "sms failed invalid_address", "push accepted"]
-    );
-    stack.run_on(UNTIL_GIVEN_UP);
-    assert_eq!(salon.left().len(), 2);
-    assert_eq!(stack.messages_in("SmsDlq"), Vec::<String>::new());
-}

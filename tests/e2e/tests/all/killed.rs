@@ -105,6 +105,8 @@ fn killed_at_any_of_its_calls_planning_loses_nothing_and_repeats_nothing() {
                 salon.day(5, "00:00") + SignedDuration::from_hours(i64::try_from(bookings.len()).unwrap());
             bookings.push(salon.post_booking(&salon.booking(&visit)));
             stack.wait_for_deaths("booking-stream", bookings.len() - 1);
+            // Its repetition is over, so that the next kill is the next booking's.
+            stack.settle();
         }
     }
     stack.settle();
