@@ -8,9 +8,9 @@ use axum::http::request::Parts;
 use domain::ids::BusinessId;
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::problem::{Problem, of_json};
+use crate::problem::{Problem, of_json, of_query};
 
 /// Who calls, and when. The business comes from the authorizer and from nowhere else.
 #[derive(Debug, Clone)]
@@ -73,9 +73,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         // API Gateway takes no more than 10 MB; ours are small. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-        let bytes = axum::body::to_bytes(body, 1 << 20)
-            .await
-            .map_err(|_| Problem::malformed("The body is larger than 1 MiB.".to_owned()))?;
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.map_err(|_| Problem::too_large())?;
         let once = idempotency_key(&parts.headers)?.map(|key| {
             let mut request = format!("{} {}\n", parts.method, parts.uri.path()).into_bytes();
             request.extend_from_slice(&bytes);
@@ -83,6 +81,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
         });
         let if_match = if_match(&parts.headers)?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        // serde would also read a list of values in the order of the fields.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(match serde_json::from_slice::<IgnoredAny>(json) {
+                Ok(_) => Problem::invalid("body", "a JSON object"),
+                Err(error) => Problem::malformed(error.to_string()),
+            });
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let body = serde_path_to_error::deserialize(&mut deserializer).map_err(of_json)?;
         deserializer.end().map_err(|error| Problem::malformed(error.to_string()))?;
@@ -115,10 +120,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(|rejection| {
-            let text = rejection.body_text();
-            Problem::invalid("query", text.rsplit(": ").next().unwrap_or(&text).to_owned())
-        })?;
-        Ok(Self(parameters))
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(of_query(&rejection.body_text())),
+        }
     }
 }

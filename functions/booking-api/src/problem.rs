@@ -40,6 +40,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-json", "The body is not valid JSON", detail)
     }
 
+    /// The body is larger than any of ours.
+    pub fn too_large() -> Self {
+        let detail = "A body has at most 1 MiB.".to_owned();
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
     /// A field, a header or a parameter holds something that does not fit.
     pub fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Self {
         let (field, expected) = (field.into(), expected.into());
@@ -174,6 +180,9 @@ pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem 
         _ if what.starts_with("missing field") => {
             Problem::invalid(inside(&quoted(what).unwrap_or_default()), "a value: the field is missing")
         }
+        _ if what.starts_with("duplicate field") => {
+            Problem::invalid(inside(&quoted(what).unwrap_or_default()), "one value: the field is there twice")
+        }
         _ if what.starts_with("unknown field") => {
             let field = quoted(what).unwrap_or_default();
             let field = if path == field || path.ends_with(&format!(".{field}")) {
@@ -185,6 +194,20 @@ pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem 
             Problem::invalid(field, format!("no such field: {known}"))
         }
         _ => Problem::invalid(path, what.strip_prefix("expected ").unwrap_or(what)),
+    }
+}
+
+/// What axum says of a query string, `Failed to deserialize query string: limit: invalid digit found in string`, as a problem that names
+/// the parameter.
+pub fn of_query(text: &str) -> Problem {
+    let (_, what) = text.split_once(": ").unwrap_or(("", text));
+    let (parameter, what) = what.split_once(": ").unwrap_or(("query", what));
+    match what.strip_prefix("unknown field ") {
+        Some(unknown) => {
+            let known = unknown.split_once(", ").map_or("no such parameter", |(_, known)| known);
+            Problem::invalid(parameter, format!("no such parameter: {known}"))
+        }
+        None => Problem::invalid(parameter, format!("a value that fits: {what}")),
     }
 }
 
@@ -232,5 +255,9 @@ mod tests {
         let booking = r#"{"location_id":"l","resource_id":"r","service_id":"s","client_ids":["c"],"source":"staff","start":"2026-02-30T10:00"}"#;
         assert_eq!(problem::<NewBooking>(booking).1, "start");
         assert_eq!(problem::<LocationFields>("{\"name\":").0, 400);
+        assert_eq!(
+            problem::<LocationFields>(r#"{"name":"x","name":"y","zone":"UTC"}"#),
+            of(422, "name", "one value: the field is there twice")
+        );
     }
 }

@@ -114,6 +114,10 @@ async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParam
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit", "1 to 100"));
     }
+    // A cursor is the last id of the page before.
+    if parameters.cursor.as_ref().is_some_and(|cursor| cursor.parse::<BookingId>().is_err()) {
+        return Err(Problem::invalid("cursor", "what the page before gave as next"));
+    }
     let page = Page { after: parameters.cursor, limit };
     let listed = store.list(&caller.business_id, kind, page).await.map_err(AppError::from)?;
     let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::edit_catalogue::check_price;
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
 use crate::ports::{
@@ -140,6 +141,7 @@ where
     S: Read + WriteFacts,
 {
     check_clients(&new.client_ids)?;
+    check_price(new.price.as_ref())?;
     let id: domain::ids::BookingId = new_id(ids)?;
     for _ in 0..TRIES {
         let mut keys = vec![

@@ -254,6 +254,14 @@ impl ResourceFields {
     }
 }
 
+/// What a service or a booking costs is never less than nothing.
+pub(crate) fn check_price(price: Option<&Money>) -> Result<(), AppError> {
+    if price.is_some_and(|price| price.minor < 0) {
+        return Err(AppError::invalid("price.minor", "0 or more minor units"));
+    }
+    Ok(())
+}
+
 /// A service as a caller gives it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,9 +282,7 @@ impl ServiceFields {
         if !(1..=7 * 24 * 60).contains(&duration_minutes) {
             return Err(AppError::invalid("duration_minutes", "1 to 10080 minutes"));
         }
-        if price.as_ref().is_some_and(|price| price.minor < 0) {
-            return Err(AppError::invalid("price.minor", "0 or more minor units"));
-        }
+        check_price(price.as_ref())?;
         Ok(Service { business_id, id, name, duration_minutes, price })
     }
 }
