@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use app::ports::{Due, DueWhat, Item, Key};
 use domain::booking::Status;
-use domain::ids::MessageId;
+use domain::ids::{BookingId, MessageId};
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
 
@@ -86,6 +86,7 @@ impl World {
     /// Panics unless every waiting row's timer is set for the row's own time. Holds when nothing is under way.
     pub fn assert_at_rest(&self) {
         self.assert_sound();
+        self.assert_holds_agree();
         let state = self.state();
         assert!(state.stream.is_empty(), "a stream record is still to be dealt with");
         for message in state.messages() {
@@ -116,6 +117,27 @@ impl World {
                     "a check is due {}, its timer is set to {set:?}",
                     check.due
                 );
+            }
+        }
+    }
+
+    /// Panics unless the resource's days hold every booking that is ahead, and none that was cancelled.
+    pub fn assert_holds_agree(&self) {
+        let state = self.state();
+        let holds: Vec<&BookingId> = state
+            .items
+            .values()
+            .filter_map(|stored| match &stored.item {
+                Item::ResourceDay(day) => Some(day.slots.iter().map(|slot| &slot.booking_id)),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        for stored in state.items.values() {
+            if let Item::Booking(booking) = &stored.item {
+                let held = holds.contains(&&booking.id);
+                assert!(held || !booking.status.is_ahead(), "{} holds nothing", booking.id);
+                assert!(!held || booking.status != Status::Cancelled, "{} still holds", booking.id);
             }
         }
     }

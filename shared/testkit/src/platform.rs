@@ -233,3 +233,36 @@ impl World {
         panic!("it never comes to an end: {:?}", self.queue());
     }
 }
+
+/// Runs two use cases against each other: one goes some calls, then the other goes some, then the one goes to its end, then the other. Every
+/// such pair of numbers gets a world of its own, which `judge` then sees with both answers.
+pub fn interleave<A, B>(
+    prepare: impl Fn() -> World,
+    one: impl AsyncFn(&World) -> A,
+    other: impl AsyncFn(&World) -> B,
+    judge: impl Fn(&World, (usize, usize), A, B),
+) {
+    let calls_alone = |world: World, run: &dyn Fn(&World)| {
+        world.plan_faults([]);
+        run(&world);
+        world.calls().len()
+    };
+    let most_one = calls_alone(prepare(), &|world| drop(world.run(one(world))));
+    let most_other = calls_alone(prepare(), &|world| drop(world.run(other(world))));
+    for first in 0..=most_one {
+        for second in 0..=most_other {
+            eprintln!("{first} calls, then {second}");
+            let world = prepare();
+            let mut a = world.start(one(&world));
+            let mut b = world.start(other(&world));
+            let (a_done, b_done) = (a.go(first), b.go(second));
+            let a_done = a_done.unwrap_or_else(|| a.end());
+            let b_done = b_done.unwrap_or_else(|| b.end());
+            let (Run::Finished(a), Run::Finished(b)) = (a_done, b_done) else {
+                panic!("nobody crashes here");
+            };
+            world.assert_sound();
+            judge(&world, (first, second), a, b);
+        }
+    }
+}

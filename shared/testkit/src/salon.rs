@@ -118,6 +118,13 @@ impl World {
         }
     }
 
+    /// The salon's first booking of a client.
+    pub fn booking_of(&self, client: &str) -> Option<Booking> {
+        let mut bookings = self.bookings();
+        bookings.retain(|booking| booking.client_ids.iter().any(|id| id.as_str() == client));
+        bookings.into_iter().next()
+    }
+
     /// Where the booking's facts are.
     pub fn refs(&self, id: &BookingId) -> Refs {
         Refs::from(&self.booking(id))

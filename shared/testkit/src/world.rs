@@ -13,6 +13,7 @@ use app::ports::{
     NewId, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger, Refs, SetTimer, Stored,
     Write, WriteError, WriteFacts, WriteLedger,
 };
+use domain::booking::Booking;
 use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::message::Message;
 use domain::template::Content;
@@ -124,7 +125,7 @@ pub struct State {
     pub(crate) outbox: Vec<Sent>,
     /// Messages of which, for some time, nobody knew whether they had left.
     pub(crate) uncertain: BTreeSet<MessageId>,
-    /// A booking may be cancelled between the judgement and the claim in this test: that window cannot be closed.
+    /// See [`World::cancel_under_way`].
     pub(crate) cancelled_under_way: bool,
     pub(crate) twice: bool,
     pub(crate) crashed: bool,
@@ -254,6 +255,32 @@ impl World {
         messages
     }
 
+    /// Every booking, by id.
+    pub fn bookings(&self) -> Vec<Booking> {
+        let state = self.state();
+        let bookings = state.items.values().filter_map(|stored| match &stored.item {
+            Item::Booking(booking) => Some(booking.clone()),
+            _ => None,
+        });
+        let mut bookings: Vec<Booking> = bookings.collect();
+        bookings.sort_by(|a, b| a.id.cmp(&b.id));
+        bookings
+    }
+
+    /// Puts a copy of everything the queues hold beside it.
+    pub fn copy_queue(&self) {
+        let mut state = self.state();
+        for copy in state.queue.clone() {
+            state.put_in_queue(&copy.due, 0);
+        }
+    }
+
+    /// Puts a stream record there once more for every booking.
+    pub fn repeat_stream(&self) {
+        let refs: Vec<Refs> = self.bookings().iter().map(Refs::from).collect();
+        self.state().stream.extend(refs);
+    }
+
     /// What the queues hold.
     pub fn queue(&self) -> Vec<Queued> {
         self.state().queue.clone()
@@ -280,6 +307,12 @@ impl World {
     /// From now on every stream record and queue message arrives twice.
     pub fn deliver_everything_twice(&self) {
         self.state().twice = true;
+    }
+
+    /// A booking is cancelled in this test while a delivery is under way: what was judged before the cancellation may leave after it. That
+    /// window cannot be closed, since the facts and the ledger are two tables and the provider a third thing.
+    pub fn cancel_under_way(&self) {
+        self.state().cancelled_under_way = true;
     }
 
     /// Leave for so many calls; `None` is leave for all.

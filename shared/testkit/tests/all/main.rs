@@ -1,4 +1,9 @@
-//! The use cases, each repeated, failed and killed at every call.
+//! The use cases in the world of [`testkit`]: disturbed at every call, against each other, by strangers, and at random.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+mod concurrent;
 mod disturbed;
+mod once;
+mod random;
+mod refused;
+mod tenants;
