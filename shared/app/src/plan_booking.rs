@@ -47,11 +47,12 @@ pub async fn plan_booking(
     now: Timestamp,
 ) -> Result<Planned, PortError> {
     for _ in 0..TRIES {
+        // The ledger first, the facts second: no run withdraws, on older facts, what a newer one has planned. A row that changes in between
+        // refuses the write by its version.
+        let ledger = Ledger::new(store.ledger_of(&refs.business_id, &refs.booking_id).await?);
         let Some(loaded) = load_facts(store, refs, &[]).await? else {
             return Ok(Planned::default());
         };
-        // Facts first, ledger second: a delivery in between shows in the rows' versions.
-        let ledger = Ledger::new(store.ledger_of(&refs.business_id, &refs.booking_id).await?);
         let facts = &loaded.facts;
         let refs = Refs::from(&facts.booking);
         let now = facts.booking.history.last().map_or(now, |event| now.max(event.at));
