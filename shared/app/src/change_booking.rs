@@ -82,7 +82,7 @@ where
         let mut writes = writes_of(booking, &after, version);
         writes.extend(slots(booking, &after, &around)?);
         let done = Done { etag: after.revision, value: after };
-        match write_once(ports, business_id, once, writes, &done, now).await {
+        match write_once(ports, business_id, once, writes, &done, &found, now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error.into()),

@@ -168,7 +168,7 @@ where
         writes.extend(participations(&booking));
         writes.push(Write { item: Item::Booking(booking.clone()), expect: Expect::Absent });
         let done = Done { etag: booking.revision, value: booking };
-        match write_once(ports, business_id, once, writes, &done, now).await {
+        match write_once(ports, business_id, once, writes, &done, &found, now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error.into()),

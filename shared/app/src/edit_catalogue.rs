@@ -69,7 +69,7 @@ pub async fn create<S: Read + WriteFacts>(
         }
         let done = Done { value: item.clone(), etag: 1 };
         let write = Write { item: item.clone(), expect: Expect::Absent };
-        match write_once(ports, edit.business_id, edit.once, vec![write], &done, edit.now).await {
+        match write_once(ports, edit.business_id, edit.once, vec![write], &done, &found, edit.now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error.into()),
@@ -99,18 +99,26 @@ pub async fn update<S: Read + WriteFacts>(
         {
             return Err(AppError::invalid(need.field, format!("the id of a {} of this business", need.what)));
         }
-        let before = found.into_iter().find(|stored| stored.item.key() == key);
-        let version = before.as_ref().map_or(0, |stored| stored.version);
+        let before = found.iter().find(|stored| stored.item.key() == key);
+        let version = before.map_or(0, |stored| stored.version);
         if let Some(expected) = edit.if_match
             && expected != version
         {
             return Err(AppError::Stale { current: version });
         }
-        let item = change(before.map(|stored| stored.item))?;
+        let item = change(before.map(|stored| stored.item.clone()))?;
         let done = Done { value: item.clone(), etag: version + 1 };
         let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
-        match write_once(ports, edit.business_id, edit.once, vec![Write { item, expect }], &done, edit.now)
-            .await
+        match write_once(
+            ports,
+            edit.business_id,
+            edit.once,
+            vec![Write { item, expect }],
+            &done,
+            &found,
+            edit.now,
+        )
+        .await
         {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,

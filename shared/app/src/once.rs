@@ -63,7 +63,8 @@ pub fn answered<T: DeserializeOwned>(
     Ok(Some(Done { value, etag: answer.etag }))
 }
 
-/// Writes a change and its answer together.
+/// Writes a change and its answer together. `found` is what was read before: an expired answer in it gives way to the new one, since DynamoDB
+/// forgets expired rows only within days.
 ///
 /// # Errors
 /// [`WriteError::Conflict`] also when the same request is being done by somebody else at this moment.
@@ -73,6 +74,7 @@ pub async fn write_once<T: Serialize>(
     once: Option<&Once>,
     mut writes: Vec<Write>,
     done: &Done<T>,
+    found: &[Stored],
     now: Timestamp,
 ) -> Result<(), WriteError> {
     if let Some(once) = once {
@@ -86,7 +88,12 @@ pub async fn write_once<T: Serialize>(
             etag: done.etag,
             expires_at: now + KEPT,
         };
-        writes.push(Write { item: Item::Answer(answer), expect: Expect::Absent });
+        let expired = found.iter().find_map(|stored| match &stored.item {
+            Item::Answer(before) if before.key_hash == once.key_hash => Some(stored.version),
+            _ => None,
+        });
+        let expect = expired.map_or(Expect::Absent, Expect::Version);
+        writes.push(Write { item: Item::Answer(answer), expect });
     }
     store.write_facts(writes).await
 }
