@@ -2,7 +2,8 @@
 //!
 //! The claim is a write that expects the row's version, with a lease as long as the invocation may last. Whoever comes while the lease
 //! runs leaves the message in the queue. Whoever comes after it ended without a result knows that the message may have left:
-//! on a free channel it is sent again, on a paid one it becomes `unknown` and a task for staff.
+//! on a free channel it is sent again, on a paid one it becomes `unknown` and a task for staff. Until it is sent again its row stays `sending`:
+//! a message that may have left is never said to be withheld, only `unknown`.
 
 use domain::client::Client;
 use domain::decide::{Decision, asks_for_future_booking, decide};
@@ -92,7 +93,9 @@ pub async fn deliver(
         let Some((message, version)) = found else {
             return Ok(Delivered::Gone);
         };
-        let attempt = Attempt { store, timers, facts: &loaded.facts, due, shift, message, version };
+        let may_have_left = message.status == MessageStatus::Sending;
+        let facts = &loaded.facts;
+        let attempt = Attempt { store, timers, facts, due, shift, message, version, may_have_left };
         match attempt.run(provider).await {
             Ok(delivered) => return Ok(delivered),
             Err(WriteError::Conflict) => continue,
@@ -111,6 +114,8 @@ struct Attempt<'a, S, T> {
     shift: Shift,
     message: Message,
     version: u64,
+    /// An earlier attempt ended without the provider's answer.
+    may_have_left: bool,
 }
 
 impl<S, T> Attempt<'_, S, T>
@@ -191,19 +196,21 @@ where
 
     async fn after(mut self, error: ProviderError) -> Result<Delivered, WriteError> {
         tracing::warn!(message.id = %self.message.id, error = %chain(&error), "the provider did not take a message");
-        let (status, delivered) = match error {
-            ProviderError::Again(_) => (MessageStatus::Queued, Delivered::Again(Why::ProviderDown)),
-            ProviderError::Throttled(_) => (MessageStatus::Queued, Delivered::Again(Why::Throttled)),
+        let delivered = match error {
             ProviderError::Unknown(_) if self.message.channel.is_paid() => return self.leave_unknown().await,
-            ProviderError::Unknown(_) => (MessageStatus::Queued, Delivered::Again(Why::ProviderDown)),
-            ProviderError::InvalidAddress(_) => {
-                (MessageStatus::Failed, Delivered::Failed(Reason::InvalidAddress))
+            ProviderError::Unknown(_) => {
+                self.may_have_left = true;
+                Delivered::Again(Why::ProviderDown)
             }
-            ProviderError::Refused(_) => (MessageStatus::Failed, Delivered::Failed(Reason::Refused)),
+            ProviderError::Again(_) => Delivered::Again(Why::ProviderDown),
+            ProviderError::Throttled(_) => Delivered::Again(Why::Throttled),
+            ProviderError::InvalidAddress(_) => Delivered::Failed(Reason::InvalidAddress),
+            ProviderError::Refused(_) => Delivered::Failed(Reason::Refused),
         };
-        self.message.status = status;
         if let Delivered::Failed(reason) = delivered {
-            self.message.reason = Some(reason);
+            self.close(MessageStatus::Failed, reason);
+        } else if !self.may_have_left {
+            self.message.status = MessageStatus::Queued;
         }
         self.record(delivered).await
     }
@@ -243,8 +250,7 @@ where
 
     async fn withhold(mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {
         let superseded = reason == Reason::NotOwed;
-        self.message.status = if superseded { MessageStatus::Superseded } else { MessageStatus::Suppressed };
-        self.message.reason = Some(reason);
+        self.close(if superseded { MessageStatus::Superseded } else { MessageStatus::Suppressed }, reason);
         self.message.lease_until = None;
         self.add(trace);
         self.write().await?;
@@ -260,6 +266,12 @@ where
         self.add(trace);
         self.write().await?;
         Ok(Delivered::Deferred(until))
+    }
+
+    /// Ends the message without its having left, as far as that is known.
+    fn close(&mut self, status: MessageStatus, reason: Reason) {
+        self.message.status = if self.may_have_left { MessageStatus::Unknown } else { status };
+        self.message.reason = Some(reason);
     }
 
     fn add(&mut self, trace: Trace) {

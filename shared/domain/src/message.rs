@@ -64,7 +64,7 @@ pub enum MessageStatus {
     Deferred,
     /// Due, on its way to the provider.
     Queued,
-    /// Being handed to the provider, under a lease.
+    /// Being handed to the provider, under a lease; without one, handed to it without an answer and to be tried again.
     Sending,
     /// The provider took it.
     Accepted,
