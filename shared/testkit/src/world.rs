@@ -299,6 +299,13 @@ impl World {
         state.faults = faults.into_iter().collect();
     }
 
+    /// Plans one more fault, at the call that comes after so many others.
+    pub fn plan_fault_after(&self, calls: usize, fault: Fault) {
+        let mut state = self.state();
+        let number = state.calls.len() + calls;
+        state.faults.insert(number, fault);
+    }
+
     /// The calls since faults were last planned.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()

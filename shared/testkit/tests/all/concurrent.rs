@@ -273,7 +273,7 @@ fn a_late_run_of_planning_takes_nothing_from_a_newer_one() {
     interleave(
         || {
             let world = salon();
-            world.book("book", &haircut("ana", TUESDAY_TEN)).unwrap();
+            world.book("book", &haircut("rui", TUESDAY_TEN)).unwrap();
             world
         },
         async |world| {

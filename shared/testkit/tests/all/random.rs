@@ -1,1 +1,153 @@
-//! Anything in any order, with copies of everything and faults anywhere.
+//! Anything in any order, with copies of everything and faults anywhere: every run is sound after every call, and when all is over the outbox and
+//! the ledger say the same.
+//!
+//! `PROPTEST_CASES=2000 cargo nextest run -p testkit random` looks longer.
+
+use app::change_booking::Change;
+use app::create_booking::NewBooking;
+use app::edit_catalogue::{self, BusinessPatch, Edit};
+use app::error::AppError;
+use app::ports::{Item, Key};
+use domain::channel::Channel;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use testkit::salon::{haircut, move_to, online, salon, salon_id};
+use testkit::world::{Fault, World};
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Act {
+    Book(NewBooking),
+    /// To the booking of this number, counted round.
+    Change(usize, Change),
+    TakeSms(bool),
+    Ban(Channel),
+    /// The platform does so many things, whatever they are.
+    Steps(u8),
+    /// The queues come before the stream.
+    Bring,
+    CopyQueue,
+    RepeatStream,
+    Minutes(i64),
+    Fault(usize, Fault),
+}
+
+/// A time from Saturday to Tuesday, day and night, on the half hour.
+fn start() -> impl Strategy<Value = String> {
+    (21..25, 0..24, prop::bool::ANY)
+        .prop_map(|(day, hour, half)| format!("2026-11-{day}T{hour:02}:{}", if half { "30" } else { "00" }))
+}
+
+fn client() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["ana", "rui", "eva", "leo"])
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        Just(Change::Confirm),
+        Just(Change::Cancel),
+        Just(Change::Arrive),
+        Just(Change::Complete),
+        Just(Change::NoShow),
+        start().prop_map(|start| move_to(&start)),
+        start().prop_map(|start| move_to(&start)),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let fault = prop::sample::select([&Fault::ALL[..], &[Fault::Refuse]].concat());
+    prop_oneof![
+        3 => (client(), start()).prop_map(|(client, start)| Act::Book(haircut(client, &start))),
+        1 => (client(), start()).prop_map(|(client, start)| Act::Book(online(client, &start))),
+        5 => (0..8_usize, change()).prop_map(|(which, change)| Act::Change(which, change)),
+        1 => prop::bool::ANY.prop_map(Act::TakeSms),
+        1 => prop::sample::select(&Channel::ALL[..]).prop_map(Act::Ban),
+        4 => (1..12_u8).prop_map(Act::Steps),
+        2 => Just(Act::Bring),
+        2 => Just(Act::CopyQueue),
+        2 => Just(Act::RepeatStream),
+        4 => (1..900_i64).prop_map(Act::Minutes),
+        8 => (0..20_usize, fault).prop_map(|(calls, fault)| Act::Fault(calls, fault)),
+    ]
+}
+
+fn play(world: &World, number: usize, act: &Act) {
+    let key = format!("request {number}");
+    match act {
+        Act::Book(new) => {
+            let booked = world.book(&key, new);
+            assert!(matches!(booked, Ok(_) | Err(AppError::Overlap)), "{booked:?}");
+        }
+        Act::Change(which, change) => {
+            let bookings = world.bookings();
+            if let Some(booking) = bookings.get(which % bookings.len().max(1)) {
+                let changed = world.change(&key, &booking.id, *change);
+                let told = matches!(changed, Ok(_) | Err(AppError::Overlap | AppError::IllegalTransition(_)));
+                assert!(told, "{changed:?}");
+            }
+        }
+        Act::TakeSms(on) => edit(world, Key::Business(salon_id()), |item| match item {
+            Item::Business(business) => {
+                let patch = BusinessPatch { sms_enabled: Some(*on), ..BusinessPatch::default() };
+                Item::Business(patch.apply(business))
+            }
+            other => other,
+        }),
+        Act::Ban(channel) => {
+            edit(world, Key::Client(salon_id(), "ana".parse().unwrap()), |item| match item {
+                Item::Client(mut ana) => {
+                    if !ana.bans.channels.insert(*channel) {
+                        ana.bans.channels.remove(channel);
+                    }
+                    Item::Client(ana)
+                }
+                other => other,
+            })
+        }
+        Act::Steps(many) => {
+            for _ in 0..*many {
+                world.step(Timestamp::MAX);
+            }
+        }
+        Act::Bring => drop(world.bring()),
+        Act::CopyQueue => world.copy_queue(),
+        Act::RepeatStream => world.repeat_stream(),
+        Act::Minutes(many) => world.pass(SignedDuration::from_mins(*many)),
+        Act::Fault(calls, fault) => world.plan_fault_after(*calls, *fault),
+    }
+    world.assert_sound();
+}
+
+fn edit(world: &World, key: Key, change: impl Fn(Item) -> Item) {
+    let business_id = salon_id();
+    let edited = world.request(|| {
+        let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
+        edit_catalogue::update(world, edit, key.clone(), None, |before| {
+            before.map(&change).ok_or(AppError::NotFound { what: "item" })
+        })
+    });
+    edited.unwrap();
+}
+
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 48;
+    }
+    config
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_happens_nothing_leaves_twice_and_nothing_is_forgotten(acts in prop::collection::vec(act(), 1..30)) {
+        let world = salon();
+        for (number, act) in acts.iter().enumerate() {
+            play(&world, number, act);
+        }
+        world.plan_faults([]);
+        world.pass_all();
+        world.assert_all_over();
+    }
+}
