@@ -38,6 +38,11 @@ fn killed_between_claim_and_record_an_sms_is_unknown_and_an_email_is_sent_again(
         let created = salon.statuses(id, "booking_created");
         assert!(created.contains(&"sms sending".to_owned()) && created.contains(&"email sending".to_owned()));
     }
+    for function in ["deliver-sms", "deliver-email"] {
+        let early = stack.fault("redeliver", json!({ "source": function }));
+        let left_in_the_queue = early["answer"]["batchItemFailures"].as_array().unwrap().len();
+        assert_eq!(left_in_the_queue, 1, "{function}: nobody touches what is still leased");
+    }
 
     stack.run_on(UNTIL_REDELIVERED);
     for ((id, phone, email), (moment, ..)) in bookings.iter().zip(moments) {
@@ -136,4 +141,31 @@ fn killed_at_any_of_its_calls_planning_loses_nothing_and_repeats_nothing() {
     assert_eq!(left.len(), bookings.len() * 3 + cancelled * 2 + kept * 5);
     assert_eq!(stack.schedules().len(), 0);
     assert_eq!(stack.messages_in("StreamFailures"), Vec::<String>::new());
+}
+
+#[test]
+fn s55_killed_around_its_write_the_check_finds_a_late_client_once() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let first = salon.book(&salon.day(1, "15:00"));
+    let mut body = salon.booking(&salon.day(1, "15:01"));
+    body["resource_id"] = json!(salon.new_resource(1));
+    let second = salon.book_with(&body);
+    let kill = |when: &str| {
+        let fault = json!({ "function": "booking-check", "when": when, "operation": "TransactWriteItems" });
+        stack.fault("kill", fault);
+    };
+    kill("before");
+    salon.run_to(&(salon.day(1, "15:10") + SignedDuration::from_secs(30)));
+    stack.wait_for_deaths("booking-check", 1);
+    kill("after");
+    salon.run_to(&salon.day(1, "15:30"));
+    stack.wait_for_deaths("booking-check", 2);
+    for booking in [&first, &second] {
+        assert_eq!(salon.statuses(booking, "running_late"), ["sms accepted", "push accepted"]);
+        let history = salon.timeline(booking)["booking"]["history"].to_string();
+        assert_eq!(history.matches("running_late").count(), 1, "written down once: {history}");
+    }
+    assert_eq!(salon.left().iter().filter(|line| line.contains("running_late")).count(), 4);
+    assert_eq!(salon.tasks().len(), 2);
 }

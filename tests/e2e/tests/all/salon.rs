@@ -43,7 +43,7 @@ pub struct Salon<'a> {
 
 impl<'a> Salon<'a> {
     /// A salon with the sms option, without quiet hours, and with one client who can be reached on every channel. The stack is run to
-    /// ten in the morning of the salon's day 0, at least twelve hours ahead.
+    /// ten in the morning of the salon's day 0, which is tomorrow.
     pub fn open(stack: &'a Stack, zone: &str) -> Self {
         let soon = stack.now() + SignedDuration::from_hours(24);
         let tz = TimeZone::get(zone).unwrap();
@@ -223,22 +223,14 @@ impl<'a> Salon<'a> {
         of_booking.map(|schedule| schedule["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The tasks for staff, as `kind`.
+    /// The tasks for staff.
     pub fn tasks(&self) -> Vec<Value> {
         list(self.api.get("/v1/tasks").ok()["items"].take())
     }
 
-    /// Everything that can be seen of the business, to compare before with after.
-    pub fn everything(&self) -> Vec<Value> {
-        let mut seen: Vec<Value> =
-            ["locations", "resources", "services", "clients", "tasks", "rules", "business"]
-                .iter()
-                .map(|kind| self.api.get(&format!("/v1/{kind}")).ok())
-                .collect();
-        seen.extend(self.bookings.borrow().iter().map(|booking| self.timeline(booking)));
-        seen.push(json!(self.stack.outbox()));
-        seen.push(json!(self.stack.schedules()));
-        seen
+    /// Everything there is, to compare before with after: both tables, what left, and the schedules.
+    pub fn everything(&self) -> (Vec<String>, Vec<Value>, Vec<Value>) {
+        (self.stack.rows(), self.stack.outbox(), self.stack.schedules())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::salon::{Salon, TOKYO, spoken};
@@ -232,6 +233,108 @@ fn s31_s37_without_the_tick_no_sms_leaves_and_the_other_channels_do() {
         ["email suppressed notify_off", "sms suppressed notify_off", "push suppressed notify_off"]
     );
     assert_eq!(salon.left(), ["0 10:00 booking_created email", "0 10:00 booking_created push"]);
+}
+
+#[test]
+fn s35_s36_the_tick_sends_an_sms_although_the_type_is_off_but_not_against_a_ban() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    salon.api.put("/v1/rules/booking_created", &json!({ "enabled": false, "steps": [] })).ok();
+    let silent = salon.book(&salon.day(3, "10:00"));
+    assert_eq!(salon.statuses(&silent, "booking_created"), Vec::<String>::new());
+    let off = json!({ "enabled": false, "steps": [{ "timing": "immediately", "channels": ["email"] }] });
+    salon.api.put("/v1/rules/booking_created", &off).ok();
+    let mut body = salon.booking(&salon.day(3, "12:00"));
+    body["notify"] = json!(true);
+    let ticked = salon.book_with(&body);
+    assert_eq!(salon.statuses(&ticked, "booking_created"), ["sms accepted"]);
+
+    let card = json!({ "name": "Maria Silva", "phone": salon.client.phone, "bans": { "channels": ["sms"] } });
+    salon.api.put(&format!("/v1/clients/{}", salon.client.id), &card).ok();
+    body["start"] = json!(salon.day(3, "14:00").datetime().to_string());
+    let banned = salon.book_with(&body);
+    assert_eq!(salon.statuses(&banned, "booking_created"), ["sms suppressed banned"]);
+    assert_eq!(salon.left(), ["0 10:00 booking_created sms"]);
+}
+
+#[test]
+fn s15_without_the_sms_option_no_sms_leaves() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    salon.api.patch("/v1/business", &json!({ "sms_enabled": false })).ok();
+    let booking = salon.book(&salon.day(3, "15:00"));
+    assert_eq!(
+        salon.statuses(&booking, "booking_created"),
+        ["email accepted", "sms suppressed sms_off", "push accepted"]
+    );
+    assert_eq!(salon.left(), ["0 10:00 booking_created email", "0 10:00 booking_created push"]);
+}
+
+#[test]
+fn s28_an_unconfirmed_booking_is_not_reminded_of_where_the_rule_waits_for_the_confirmation() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let rule = json!({
+        "enabled": true, "while_pending": false,
+        "steps": [{ "timing": "2h before start", "channels": ["sms"] }],
+    });
+    salon.api.put("/v1/rules/reminder", &rule).ok();
+    let online = |time: &str| {
+        let mut body = salon.booking(&salon.day(1, time));
+        body["source"] = json!("online");
+        salon.book_with(&body)
+    };
+    let (pending, confirmed) = (online("15:00"), online("16:00"));
+    salon.change(&confirmed, "confirm", json!({}));
+    salon.run_to(&salon.day(1, "14:59"));
+    assert_eq!(salon.statuses(&pending, "reminder"), ["sms suppressed not_confirmed"]);
+    assert_eq!(salon.statuses(&confirmed, "reminder"), ["sms accepted"]);
+    assert_eq!(salon.left().last().unwrap(), "1 14:00 reminder sms");
+}
+
+#[test]
+fn s25_s56_s71_the_business_sets_the_reminders_also_at_a_local_time_and_keeps_it_when_the_clocks_change() {
+    let stack = Stack::start();
+    let zone = TimeZone::get("Europe/Lisbon").unwrap();
+    let from = stack.now() + SignedDuration::from_hours(72);
+    for change in zone.following(from).take(2) {
+        let sunday = change.timestamp().to_zoned(zone.clone()).date();
+        let salon = Salon::open_on(&stack, "Europe/Lisbon", sunday.yesterday().unwrap());
+        let rule = json!({ "enabled": true, "steps": [
+            { "timing": "at 18:00 1d before", "channels": ["email", "sms"] },
+            { "timing": "at 09:00 on the day", "channels": ["push"] },
+            { "timing": "1h before start", "channels": ["sms"] },
+        ]});
+        salon.api.put("/v1/rules/reminder", &rule).ok();
+        salon.book(&salon.day(1, "15:00"));
+        salon.run_to(&salon.day(1, "14:59"));
+        assert_eq!(
+            salon.left()[3..],
+            [
+                "0 18:00 reminder email",
+                "0 18:00 reminder sms",
+                "1 09:00 reminder push",
+                "1 14:00 reminder sms"
+            ]
+        );
+    }
+}
+
+#[test]
+fn each_participant_has_messages_of_their_own() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let friend = salon.new_client();
+    let mut body = salon.booking(&salon.day(2, "15:00"));
+    body["client_ids"] = json!([salon.client.id, friend.id]);
+    salon.book_with(&body);
+    salon.run_to(&salon.day(2, "14:30"));
+    for client in [&salon.client, &friend] {
+        assert_eq!(salon.sent("email", &client.email).len(), 1);
+        assert_eq!(salon.sent("sms", &client.phone).len(), 2, "the booking and the reminder");
+        assert_eq!(salon.sent("push", &client.device).len(), 3, "the booking and two reminders");
+    }
+    assert_eq!(salon.left().len(), 12);
 }
 
 #[test]

@@ -88,10 +88,9 @@ impl Stack {
         self.ready["tables"][id].as_str().unwrap()
     }
 
-    /// Calls DynamoDB itself, past every function.
-    pub fn dynamodb(&self, operation: &str, request: Value) -> Value {
-        let mut request = request;
-        request["TableName"] = json!(self.table("BookingsTable"));
+    /// Calls DynamoDB itself, past every function, for the table with this logical id.
+    pub fn dynamodb(&self, operation: &str, table: &str, mut request: Value) -> Value {
+        request["TableName"] = json!(self.table(table));
         Http::new(self.ready["ministack"].as_str().unwrap())
             .with("content-type", "application/x-amz-json-1.0")
             .with("x-amz-target", &format!("DynamoDB_20120810.{operation}"))
@@ -101,6 +100,18 @@ impl Stack {
             )
             .post("/", &request)
             .ok()
+    }
+
+    /// Every row of both tables, in a fixed order.
+    pub fn rows(&self) -> Vec<String> {
+        let rows_of = |table| {
+            let scanned = self.dynamodb("Scan", table, json!({ "ConsistentRead": true }));
+            assert!(scanned.get("LastEvaluatedKey").is_none(), "one page holds all of them");
+            list(scanned["Items"].clone()).into_iter().map(|row| row.to_string())
+        };
+        let mut rows: Vec<String> = rows_of("BookingsTable").chain(rows_of("MessagesTable")).collect();
+        rows.sort();
+        rows
     }
 
     /// The stack's time.
@@ -181,8 +192,9 @@ impl Drop for Stack {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // What the functions logged is of use only when something went wrong.
-        if !thread::panicking() {
+        if thread::panicking() {
+            eprintln!("what the functions logged is in {}", self.state.join("logs").display());
+        } else {
             let _ = std::fs::remove_dir_all(&self.state);
         }
     }
