@@ -94,8 +94,8 @@ struct Smooth {
     end: EndState,
 }
 
-/// The disturbed end is the undisturbed one, but for messages of which nobody knew whether they had left: an sms of that kind is `unknown`, has a
-/// task and left at most once; an e-mail or a push may have left again.
+/// The disturbed end is the undisturbed one, but for messages of which nobody knew whether they had left: an sms of that kind is
+/// `unknown`, has a task and left at most once; an e-mail or a push may have left again.
 fn assert_same(context: &str, smooth: &EndState, disturbed: &EndState) {
     assert_eq!(smooth.facts, disturbed.facts, "{context}: the facts differ");
     let labels = |state: &EndState| state.messages.keys().cloned().collect::<Vec<_>>();

@@ -280,8 +280,8 @@ fn edit_catalogue_updates() {
     .passes();
 }
 
-/// It has no idempotency key: who takes in a business and gets no answer does it again, and an unused business may stay behind. There is never one
-/// without its key.
+/// It has no idempotency key: who takes in a business and gets no answer does it again, and an unused business may stay
+/// behind. There is never one without its key.
 #[test]
 fn create_business_makes_both_or_neither() {
     use testkit::world::Fault;

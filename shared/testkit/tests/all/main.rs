@@ -7,3 +7,4 @@ mod once;
 mod random;
 mod refused;
 mod tenants;
+mod world;

@@ -1,5 +1,5 @@
-//! Anything in any order, with copies of everything and faults anywhere: every run is sound after every call, and when all is over the outbox and
-//! the ledger say the same.
+//! Anything in any order, with copies of everything and faults anywhere: every run is sound after every call, and when all is
+//! over the outbox and the ledger say the same.
 //!
 //! `PROPTEST_CASES=2000 cargo nextest run -p testkit random` looks longer.
 

@@ -18,7 +18,8 @@ use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, business, haircut, move_to, parsed, read, salon, salon_id};
 use testkit::world::World;
 
-/// The salon, with a location, a resource, a service and a client nobody else has, and a barber next door whose things have the same ids otherwise.
+/// The salon, with a location, a resource, a service and a client nobody else has, and a barber next door whose things have
+/// the same ids otherwise.
 fn neighbours() -> (World, BookingId) {
     let world = salon();
     world.put(business("barber"));
