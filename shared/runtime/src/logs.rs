@@ -1,18 +1,18 @@
 //! Logs: JSON lines on standard output, which Lambda takes to CloudWatch.
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Our own crates, as they name themselves in the logs.
+const OURS: [&str; 6] = ["app", "authorizer", "booking_api", "booking_check", "booking_stream", "runtime"];
 
 /// Starts logging at `LOG_LEVEL` (default `info`); dependencies speak from `warn` on.
 pub fn start_logs() {
-    let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
-    let ours = "app,authorizer,aws,booking_api,booking_check,booking_stream,domain,runtime";
-    let filter =
-        ours.split(',').fold(String::from("warn"), |filter, name| format!("{filter},{name}={level}"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(EnvFilter::new(filter))
-        .init();
+    let level = std::env::var("LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
+    let targets = OURS.into_iter().fold(Targets::new(), |targets, name| targets.with_target(name, level));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
+    tracing_subscriber::registry().with(targets.with_default(LevelFilter::WARN)).with(lines).init();
 }
