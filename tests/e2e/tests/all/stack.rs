@@ -1,8 +1,10 @@
 //! A local stack of a test's own.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts a stack on free ports and waits until it is ready.
+    /// Starts a stack on ports of its own and waits until it is ready.
     pub fn start() -> Self {
         for program in programs() {
             assert!(program.exists(), "{} is missing: `cargo xtask test` builds it", program.display());
@@ -45,7 +47,8 @@ impl Stack {
         let mut command = Command::new(built("local-stack"));
         command
             .current_dir(ROOT)
-            .args(["--template", "template.yaml", "--functions-dir", "target/local", "--base-port", "0"])
+            .args(["--template", "template.yaml", "--functions-dir", "target/local"])
+            .args(["--base-port", &base_port().to_string()])
             .args(["--ministack", ".venv/bin/ministack", "--state-dir"])
             .arg(&state);
         for parameter in PARAMETERS {
@@ -226,6 +229,20 @@ pub fn list(value: Value) -> Vec<Value> {
 
 fn built(program: &str) -> PathBuf {
     Path::new(ROOT).join("target/local").join(program)
+}
+
+/// The first of three free ports in a row. Below the range from which the system gives out ports, which could take one back before it is
+/// used, and by this process's id, so that tests that run side by side do not look at the same ones.
+fn base_port() -> u16 {
+    static STACKS: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let index = (std::process::id() * 8 + STACKS.fetch_add(1, Ordering::Relaxed)) % 7_000;
+        let base = 10_000 + 3 * u16::try_from(index).unwrap();
+        if (base..base + 3).all(is_free) {
+            return base;
+        }
+    }
 }
 
 /// What the stack is made of.
