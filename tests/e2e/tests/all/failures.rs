@@ -186,3 +186,25 @@ fn a_provider_that_breaks_is_asked_again_where_that_is_free_and_never_where_it_i
     assert_eq!(count("push", &salon.client.device), 2);
     assert_eq!(count("sms", &salon.client.phone), 1, "the one that was accepted, not repeated");
 }
+
+#[test]
+fn a_provider_whose_answer_is_lost_is_asked_again_by_email_and_never_by_sms() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    for channel in ["email", "sms"] {
+        stack.provider(channel, json!({ "timeout_after_effect": true, "for_next": 1 }));
+    }
+    let booking = salon.book(&salon.day(2, "15:00"));
+    stack.run_on(UNTIL_REDELIVERED);
+    assert_eq!(
+        salon.statuses(&booking, "booking_created"),
+        ["email accepted", "sms unknown", "push accepted"]
+    );
+    assert_eq!(salon.tasks().len(), 1);
+    assert_eq!(salon.sent("sms", &salon.client.phone).len(), 1);
+    assert_eq!(
+        salon.sent("email", &salon.client.email).len(),
+        2,
+        "an e-mail too many rather than one too few"
+    );
+}

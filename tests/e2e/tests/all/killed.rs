@@ -169,3 +169,27 @@ fn s55_killed_around_its_write_the_check_finds_a_late_client_once() {
     assert_eq!(salon.left().iter().filter(|line| line.contains("running_late")).count(), 4);
     assert_eq!(salon.tasks().len(), 2);
 }
+
+#[test]
+fn killed_around_its_write_the_api_makes_one_booking_of_a_repeated_request() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    for (day, when) in [(2, "before"), (3, "after")] {
+        let fault = json!({ "function": "booking-api", "when": when, "operation": "TransactWriteItems" });
+        stack.fault("kill", fault);
+        let api = salon.api.with("idempotency-key", when);
+        let body = salon.booking(&salon.day(day, "15:00"));
+        let lost = api.post("/v1/bookings", &body);
+        assert_eq!(lost.status, 500, "{when}: {}", lost.text);
+        let first = api.post("/v1/bookings", &body);
+        assert_eq!(first.status, 201, "{when}: {}", first.text);
+        assert_eq!(api.post("/v1/bookings", &body), first, "{when}");
+        assert_eq!(salon.api.post("/v1/bookings", &body).problem(), "overlap", "{when}: it holds its time");
+    }
+    stack.settle();
+    for (channel, to) in
+        [("email", &salon.client.email), ("sms", &salon.client.phone), ("push", &salon.client.device)]
+    {
+        assert_eq!(salon.sent(channel, to).len(), 2, "{channel}");
+    }
+}

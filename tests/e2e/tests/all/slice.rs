@@ -321,6 +321,19 @@ fn s25_s56_s71_the_business_sets_the_reminders_also_at_a_local_time_and_keeps_it
 }
 
 #[test]
+fn a_reminder_goes_to_the_address_the_client_has_when_it_leaves() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let booking = salon.book(&salon.day(2, "15:00"));
+    let card = json!({ "name": "Maria Silva", "phone": "+351912349999" });
+    salon.api.put(&format!("/v1/clients/{}", salon.client.id), &card).ok();
+    salon.run_to(&salon.day(2, "14:30"));
+    assert_eq!(salon.statuses(&booking, "reminder"), ["push accepted", "sms accepted", "push accepted"]);
+    assert_eq!(salon.sent("sms", &salon.client.phone).len(), 1, "the notice of the booking");
+    assert_eq!(salon.sent("sms", "+351912349999").len(), 1, "the reminder");
+}
+
+#[test]
 fn each_participant_has_messages_of_their_own() {
     let stack = Stack::start();
     let salon = Salon::open(&stack, TOKYO);
