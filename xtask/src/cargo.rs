@@ -22,3 +22,9 @@ pub fn build_local() -> Result<()> {
     }
     process::run(&mut command)
 }
+
+/// Builds all there is, tests included: the tests run the binaries, and built together they share every dependency. Built apart,
+/// most would be built twice, for the features that only tests ask for.
+pub fn build_all() -> Result<()> {
+    process::run(command().args(["build", "--workspace", "--all-targets", "--profile", "local"]))
+}

@@ -8,8 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to stop by itself before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -109,8 +108,8 @@ impl Server {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(pid, Signal::SIGTERM).with_context(|| format!("cannot stop {}", self.name))?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM)
+            .with_context(|| format!("cannot stop {}", self.name))?;
         let deadline = Instant::now() + STOP_PATIENCE;
         while Instant::now() < deadline {
             if self.child.try_wait()?.is_some() {
@@ -147,9 +146,9 @@ mod tests {
         let log = std::env::temp_dir().join(format!("xtask-server-{}.log", std::process::id()));
         let mut server = Server::start("sleep", Command::new("sleep").arg("60"), &log, false).unwrap();
         server.check().unwrap();
-        let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap());
+        let pid = Pid::from_child(&server.child);
         server.stop().unwrap();
-        assert!(kill(pid, None).is_err(), "the process is still there");
+        assert!(rustix::process::test_kill_process(pid).is_err(), "the process is still there");
         assert!(server.check().unwrap_err().to_string().contains("sleep ended with"));
         fs::remove_file(log).unwrap();
     }

@@ -1,10 +1,13 @@
 //! `cargo xtask run`: everything on this machine, with a demo salon in it.
 
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use lexopt::Arg;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::demo::{self, Salon};
 use crate::stack::Stack;
@@ -84,12 +87,14 @@ fn run(options: &Options) -> Result<()> {
 /// A message for every Ctrl-C, SIGTERM or hang-up. From here on they no longer end this process by themselves: whoever holds the
 /// receiver does, after stopping what was started.
 fn on_ctrl_c() -> Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot listen for Ctrl-C")?;
     let (sender, receiver) = mpsc::channel();
-    ctrlc::set_handler(move || {
+    thread::spawn(move || {
         // Nobody listens any more only when this process is on its way out.
-        let _ = sender.send(());
-    })
-    .context("cannot listen for Ctrl-C")?;
+        for _ in signals.forever() {
+            let _ = sender.send(());
+        }
+    });
     Ok(receiver)
 }
 

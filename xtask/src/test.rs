@@ -60,6 +60,7 @@ fn everything(steps: &mut Steps) -> Result<()> {
             "warnings",
         ]))
     })?;
+    steps.run("build everything", cargo::build_all)?;
     steps.run("examples in the documentation", || {
         process::run(cargo::command().args(["test", "--doc", "--workspace", "--profile", "local"]))
     })?;
@@ -84,6 +85,7 @@ fn everything(steps: &mut Steps) -> Result<()> {
 
 fn some_tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
     environments(steps)?;
+    steps.run("build everything", cargo::build_all)?;
     tests(steps, filters)
 }
 
@@ -93,7 +95,6 @@ fn environments(steps: &mut Steps) -> Result<()> {
 }
 
 fn tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
-    steps.run("build the functions, the local stack and the admin tool", cargo::build_local)?;
     steps.run("tests", || {
         process::run(
             python::TOOLS
