@@ -65,7 +65,7 @@ impl World {
                     let standing = MessageState {
                         status: format!("{:?} {:?}", message.status, message.reason),
                         paid: message.channel.is_paid(),
-                        waits: waiting && state.timers.contains_key(&format!("message-{}", message.id)),
+                        waits: waiting && state.has_timer(&format!("message-{}", message.id), message.due),
                         left: state.outbox.iter().filter(|sent| sent.message_id == message.id).count(),
                         uncertain: state.uncertain.contains(&message.id),
                     };

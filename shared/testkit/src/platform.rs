@@ -9,7 +9,7 @@ use app::check_attendance::check_attendance;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
 use app::plan_booking::plan_booking;
-use app::ports::{Due, DueWhat, Refs};
+use app::ports::{Due, DueWhat, NewId, Refs};
 use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
 
@@ -109,9 +109,10 @@ impl World {
     pub async fn take(&self, due: &Due) -> bool {
         let wall = self.now();
         match &due.what {
-            DueWhat::Check { .. } => check_attendance(self, due, wall).await.is_ok(),
+            DueWhat::Check { .. } => check_attendance(self, self, due, wall).await.is_ok(),
             DueWhat::Message { .. } => {
-                let shift = Shift { wall, until: wall + INVOCATION };
+                let holder = self.new_id();
+                let shift = Shift { holder: &holder, wall, until: wall + INVOCATION };
                 let delivered = deliver(self, self, &self.carrier(due), due, shift).await;
                 matches!(delivered, Ok(delivered) if !matches!(delivered, Delivered::Again(_)))
             }

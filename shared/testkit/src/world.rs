@@ -145,6 +145,11 @@ impl State {
         })
     }
 
+    /// Whether a timer is set for what is due under this name, at its time.
+    pub(crate) fn has_timer(&self, what: &str, at: Timestamp) -> bool {
+        self.timers.values().any(|due| due.at == at && due.what.to_string() == what)
+    }
+
     pub(crate) fn message(&self, id: &MessageId) -> Option<&Message> {
         self.messages().find(|message| &message.id == id)
     }
@@ -562,18 +567,18 @@ impl ClientBookings for World {
 
 impl SetTimer for World {
     async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
-        assert!(due.what.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
+        assert!(due.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
         self.port(Call::Signal, |state| {
-            state.timers.insert(due.what.timer_name(), due.clone());
+            state.timers.entry(due.timer_name()).or_insert_with(|| due.clone());
         })
         .await
     }
 }
 
 impl CancelTimer for World {
-    async fn cancel_timer(&self, what: &DueWhat) -> Result<(), PortError> {
+    async fn cancel_timer(&self, due: &Due) -> Result<(), PortError> {
         self.port(Call::Signal, |state| {
-            state.timers.remove(&what.timer_name());
+            state.timers.remove(&due.timer_name());
         })
         .await
     }

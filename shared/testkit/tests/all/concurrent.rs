@@ -10,6 +10,7 @@ use domain::ids::BookingId;
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
 use jiff::SignedDuration;
+use rstest::rstest;
 use testkit::platform::interleave;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, salon, salon_id};
 use testkit::world::World;
@@ -71,10 +72,19 @@ fn reminders(world: &World) -> Vec<(Message, usize)> {
     reminders.map(|message| (message.clone(), left(&message))).collect()
 }
 
-#[test]
-fn of_two_bookings_for_the_same_time_exactly_one_is_made() {
+/// The salon with a booking on Tuesday afternoon, so that there is a day to be written over.
+fn half_full() -> World {
+    let world = salon();
+    world.book("afternoon", &haircut("eva", "2026-11-24T15:00")).unwrap();
+    world
+}
+
+#[rstest]
+#[case::on_an_empty_day(salon)]
+#[case::on_a_day_with_another_booking(half_full)]
+fn of_two_bookings_for_the_same_time_exactly_one_is_made(#[case] prepare: fn() -> World) {
     interleave(
-        salon,
+        prepare,
         async |world| book(world, None, &haircut("ana", TUESDAY_TEN)).await,
         async |world| book(world, None, &haircut("rui", "2026-11-24T10:30")).await,
         |world, _, ana, rui| {

@@ -5,10 +5,12 @@
 
 use app::change_booking::Change;
 use app::create_booking::NewBooking;
-use app::edit_catalogue::{self, BusinessPatch, Edit};
+use app::edit_catalogue::{self, BusinessPatch, Edit, with_rule};
 use app::error::AppError;
 use app::ports::{Item, Key};
 use domain::channel::Channel;
+use domain::notification_type::NotificationType;
+use domain::rule::{Ending, Rule};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use testkit::salon::{haircut, move_to, online, salon, salon_id};
@@ -22,6 +24,8 @@ enum Act {
     Change(usize, Change),
     TakeSms(bool),
     Ban(Channel),
+    /// Whether a cancellation is answered with an invitation too.
+    Invite(bool),
     /// The platform does so many things, whatever they are.
     Steps(u8),
     /// The queues come before the stream.
@@ -62,6 +66,7 @@ fn act() -> impl Strategy<Value = Act> {
         5 => (0..8_usize, change()).prop_map(|(which, change)| Act::Change(which, change)),
         1 => prop::bool::ANY.prop_map(Act::TakeSms),
         1 => prop::sample::select(&Channel::ALL[..]).prop_map(Act::Ban),
+        1 => prop::bool::ANY.prop_map(Act::Invite),
         4 => (1..12_u8).prop_map(Act::Steps),
         2 => Just(Act::Bring),
         2 => Just(Act::CopyQueue),
@@ -87,23 +92,34 @@ fn play(world: &World, number: usize, act: &Act) {
             }
         }
         Act::TakeSms(on) => edit(world, Key::Business(salon_id()), |item| match item {
-            Item::Business(business) => {
+            Some(Item::Business(business)) => {
                 let patch = BusinessPatch { sms_enabled: Some(*on), ..BusinessPatch::default() };
                 Item::Business(patch.apply(business))
             }
-            other => other,
+            other => panic!("{other:?}"),
         }),
         Act::Ban(channel) => {
             edit(world, Key::Client(salon_id(), "ana".parse().unwrap()), |item| match item {
-                Item::Client(mut ana) => {
+                Some(Item::Client(mut ana)) => {
                     if !ana.bans.channels.insert(*channel) {
                         ana.bans.channels.remove(channel);
                     }
                     Item::Client(ana)
                 }
-                other => other,
+                other => panic!("{other:?}"),
             })
         }
+        Act::Invite(cancelled) => edit(world, Key::Rules(salon_id()), |item| {
+            let rules = match item {
+                Some(Item::Rules(rules)) => Some(rules),
+                _ => None,
+            };
+            let mut rule = Rule::default_for(NotificationType::NoShowRecovery);
+            if *cancelled {
+                rule.after.insert(Ending::Cancelled);
+            }
+            Item::Rules(with_rule(rules, &salon_id(), NotificationType::NoShowRecovery, &rule).unwrap())
+        }),
         Act::Steps(many) => {
             for _ in 0..*many {
                 world.step(Timestamp::MAX);
@@ -118,13 +134,11 @@ fn play(world: &World, number: usize, act: &Act) {
     world.assert_sound();
 }
 
-fn edit(world: &World, key: Key, change: impl Fn(Item) -> Item) {
+fn edit(world: &World, key: Key, change: impl Fn(Option<Item>) -> Item) {
     let business_id = salon_id();
     let edited = world.request(|| {
         let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
-        edit_catalogue::update(world, edit, key.clone(), None, |before| {
-            before.map(&change).ok_or(AppError::NotFound { what: "item" })
-        })
+        edit_catalogue::update(world, edit, key.clone(), None, |before| Ok(change(before)))
     });
     edited.unwrap();
 }

@@ -35,9 +35,9 @@ fn an_address_refused_for_good_is_not_tried_again(#[case] client: &str) {
 #[case::throttled(Fault::Throttle)]
 fn what_a_provider_does_not_take_for_a_while_leaves_once_when_it_does(#[case] fault: Fault) {
     let world = due("rui");
-    // Each delivery reads, claims, sends and records.
-    world.plan_faults((0..5).map(|delivery| (delivery * 4 + 2, fault)));
-    world.pass(SignedDuration::from_hours(1));
+    // Each delivery reads, claims, sends, sets a timer for the next attempt and records.
+    world.plan_faults((0..5).map(|delivery| (delivery * 5 + 2, fault)));
+    world.pass(SignedDuration::from_hours(4));
     let sends = world.calls().into_iter().filter(|call| *call == Call::Send).count();
     assert_eq!((sends, world.outbox().len()), (6, 1));
     world.assert_at_rest();

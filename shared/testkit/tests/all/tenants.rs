@@ -142,7 +142,7 @@ fn a_due_message_with_anothers_booking_moves_nothing() {
     let before = world.end_state();
     let mut due = world.queue()[0].due.clone();
     due.refs = Refs { business_id: barber(), ..due.refs };
-    let shift = Shift { wall: world.now(), until: world.now() };
+    let shift = Shift { holder: "somebody", wall: world.now(), until: world.now() };
     let delivered = finished(world.run(deliver(&world, &world, &world.carrier(&due), &due, shift)));
     assert_eq!(delivered.unwrap(), Delivered::Gone);
     let refs = Refs { business_id: barber(), ..world.refs(&id) };
