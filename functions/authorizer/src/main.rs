@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
 
 use app::authorize::authorize;
-use app::deliver::chain;
+use app::error::chain;
 use aws::tables::Tables;
 use aws_lambda_events::apigw::ApiGatewayV2CustomAuthorizerV2Request as Request;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};

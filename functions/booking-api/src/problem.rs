@@ -2,8 +2,7 @@
 //!
 //! What is the caller's to mend says which field and what was expected. What is ours says nothing but that it was ours; the log says the rest.
 
-use app::deliver::chain;
-use app::error::AppError;
+use app::error::{AppError, chain};
 use app::ports::PortError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -134,7 +133,7 @@ impl From<AppError> for Problem {
             AppError::Port(error) => {
                 tracing::error!(error = %chain(&error), "a request failed");
                 match error {
-                    PortError::Throttled { .. } => Problem::new(
+                    PortError::Throttled { .. } | PortError::Retryable { .. } => Problem::new(
                         StatusCode::SERVICE_UNAVAILABLE,
                         "busy-service",
                         "Try again in a moment",

@@ -1,7 +1,9 @@
 //! Looks whether a client is late or did not come, and writes that down as a fact.
 
 use app::check_attendance::check_attendance;
-use app::deliver::chain;
+use app::error::chain;
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use runtime::batch::{Record, each_due};
@@ -12,15 +14,18 @@ async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let arns = PerQueue::only(variable("QUEUE_ARN")?);
+    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
+    let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
     run(service_fn(|event: LambdaEvent<_>| async move {
         let response = each_due(event.payload, |due| async move {
-            match check_attendance(tables, &due, now()).await {
+            match check_attendance(tables, schedules, &due, now()).await {
                 Ok(found) => {
-                    tracing::info!(due.id = due.what.timer_name(), ?found, "attendance checked");
+                    tracing::info!(due.id = %due.what, ?found, "attendance checked");
                     Record::Done
                 }
                 Err(error) => {
-                    tracing::error!(due.id = due.what.timer_name(), error = %chain(&error), "could not check attendance");
+                    tracing::error!(due.id = %due.what, error = %chain(&error), "could not check attendance");
                     Record::Again
                 }
             }

@@ -24,6 +24,6 @@ async fn main() -> Result<(), Error> {
         apns: variable("APNS_APPLICATION_ARN").ok(),
         fcm: variable("FCM_APPLICATION_ARN").ok(),
     };
-    let push = Push::new(&config, applications);
+    let push = Push::new(&config, applications)?;
     run(service_fn(|event| deliver_batch(&tables, &schedules, &push, event))).await
 }

@@ -19,6 +19,6 @@ async fn main() -> Result<(), Error> {
         variable("SCHEDULE_DLQ_ARN")?,
         PerQueue::only(variable("QUEUE_ARN")?),
     );
-    let sms = Sms::new(&config);
+    let sms = Sms::new(&config)?;
     run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, event))).await
 }

@@ -1,7 +1,7 @@
 //! What whoever runs the system does beside the API: takes in businesses.
 
 use app::create_business::create_business;
-use app::deliver::chain;
+use app::error::chain;
 use aws::tables::Tables;
 use domain::business::Locale;
 use domain::text::Name;

@@ -1,17 +1,15 @@
 //! Doing something to a booking: confirm, move, cancel, mark arrived, completed or missed.
 
-use domain::booking::{Booking, Notify, Operation};
+use domain::booking::{Booking, Notify, Operation, Status};
 use domain::ids::{BookingId, BusinessId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::create_booking::{
-    By, TRIES, When, day_of, days_of, hold, likely_days, participations, read_more_days, visit,
-};
+use crate::create_booking::{By, TRIES, When, day_of, days_of, hold, participations, visit};
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts};
+use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts, first};
 
 /// What is to be done to a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +68,15 @@ where
         if let Some(done) = answered(once, &found, now)? {
             return Ok(done);
         }
-        let (booking, version) = booking(&found).ok_or(AppError::NotFound { what: "booking" })?;
+        let (booking, version) =
+            first(&found, Item::booking).ok_or(AppError::NotFound { what: "booking" })?;
         if let Some(expected) = if_match
             && expected != booking.revision
         {
             return Err(AppError::Stale { current: booking.revision });
         }
-        let around = read_around(ports, booking, change).await?;
-        let operation = operation(booking, change, &around)?;
+        let around = read_around(ports, booking, change, now).await?;
+        let operation = operation(booking, change, now)?;
         let after = booking.after(operation, now, manner.by.source(), manner.notify)?;
         let mut writes = writes_of(booking, &after, version);
         writes.extend(slots(booking, &after, &around)?);
@@ -91,36 +90,35 @@ where
     Err(AppError::Busy)
 }
 
-fn booking(found: &[Stored]) -> Option<(&Booking, u64)> {
-    found.iter().find_map(|stored| match &stored.item {
-        Item::Booking(booking) => Some((booking, stored.version)),
-        _ => None,
-    })
-}
-
-/// Reads what the change needs beside the booking: for a change that frees the resource its days, for a move its days old and new.
-async fn read_around(ports: &impl Read, booking: &Booking, change: Change) -> Result<Vec<Stored>, AppError> {
+/// Reads what the change needs beside the booking: the resource and its days, where it holds or frees some of them.
+async fn read_around(
+    ports: &impl Read,
+    booking: &Booking,
+    change: Change,
+    now: Timestamp,
+) -> Result<Vec<Stored>, AppError> {
     let business = &booking.business_id;
     let day_keys = |days: &[Date]| -> Vec<Key> {
         days.iter().map(|day| Key::ResourceDay(business.clone(), booking.resource_id.clone(), *day)).collect()
     };
     let old = days_of(booking.start, booking.end);
     match change {
+        Change::Arrive if booking.status == Status::NoShow => {
+            let mut keys = day_keys(&old);
+            keys.push(Key::Resource(business.clone(), booking.resource_id.clone()));
+            Ok(ports.read(keys).await?)
+        }
         Change::Confirm | Change::Arrive | Change::Complete => Ok(Vec::new()),
         Change::Cancel | Change::NoShow => Ok(ports.read(day_keys(&old)).await?),
         Change::Reschedule { start, end } => {
-            // The days the new time can touch are few, whatever the zone, so they come with the same read as the rest.
-            let mut likely = old.clone();
-            likely.extend(likely_days(start));
-            likely.sort_unstable();
-            likely.dedup();
-            let mut keys = day_keys(&likely);
-            keys.push(Key::Location(business.clone(), booking.location_id.clone()));
+            let (start, end) = new_visit(booking, start, end, now)?;
+            let mut days = old;
+            days.extend(days_of(start, end));
+            days.sort_unstable();
+            days.dedup();
+            let mut keys = day_keys(&days);
             keys.push(Key::Resource(business.clone(), booking.resource_id.clone()));
-            let mut found = ports.read(keys).await?;
-            let (start, end) = new_visit(booking, start, end, &found)?;
-            read_more_days(ports, booking, &days_of(start, end), &likely, &mut found).await?;
-            Ok(found)
+            Ok(ports.read(keys).await?)
         }
     }
 }
@@ -129,17 +127,17 @@ fn new_visit(
     booking: &Booking,
     start: When,
     end: Option<When>,
-    around: &[Stored],
+    now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), AppError> {
-    let location = around.iter().find_map(|stored| match &stored.item {
-        Item::Location(location) => Some(location),
-        _ => None,
-    });
-    let location = location.ok_or(AppError::NotFound { what: "location" })?;
-    visit(location, start, end, booking.end.duration_since(booking.start))
+    let duration = booking.end.duration_since(booking.start);
+    let new = visit(&booking.zone, start, end, duration, now)?;
+    if new == (booking.start, booking.end) {
+        return Err(AppError::invalid("start", "a time other than the present one"));
+    }
+    Ok(new)
 }
 
-fn operation(booking: &Booking, change: Change, around: &[Stored]) -> Result<Operation, AppError> {
+fn operation(booking: &Booking, change: Change, now: Timestamp) -> Result<Operation, AppError> {
     Ok(match change {
         Change::Confirm => Operation::Confirm,
         Change::Cancel => Operation::Cancel,
@@ -147,7 +145,7 @@ fn operation(booking: &Booking, change: Change, around: &[Stored]) -> Result<Ope
         Change::Complete => Operation::Complete,
         Change::NoShow => Operation::NoShow,
         Change::Reschedule { start, end } => {
-            let (start, end) = new_visit(booking, start, end, around)?;
+            let (start, end) = new_visit(booking, start, end, now)?;
             Operation::Reschedule { start, end }
         }
     })
@@ -162,30 +160,30 @@ pub(crate) fn writes_of(before: &Booking, after: &Booking, version: u64) -> Vec<
     writes
 }
 
-/// The writes that move or free the booking's hold on the resource. A no-show frees it too: what is left of the time can be booked again.
+/// The writes that move, free or take back the booking's hold on the resource. A no-show frees it too: what is left of the time can be
+/// booked again.
 fn slots(before: &Booking, after: &Booking, around: &[Stored]) -> Result<Vec<Write>, AppError> {
-    let over = matches!(after.status, domain::booking::Status::Cancelled | domain::booking::Status::NoShow);
+    let holds = |booking: &Booking| !matches!(booking.status, Status::Cancelled | Status::NoShow);
     let moved = (before.start, before.end) != (after.start, after.end);
-    if !over && !moved {
+    if holds(before) == holds(after) && !moved {
         return Ok(Vec::new());
     }
-    let new_days = if over { Vec::new() } else { days_of(after.start, after.end) };
-    let mut writes: Vec<Write> = days_of(before.start, before.end)
-        .into_iter()
-        .filter(|day| !new_days.contains(day))
-        .map(|day| {
-            let (mut held, expect) = day_of(before, day, around);
-            held.release(&before.id);
-            Write { item: Item::ResourceDay(held), expect }
-        })
-        .collect();
-    if !over {
-        let capacity = around.iter().find_map(|stored| match &stored.item {
-            Item::Resource(resource) => Some(resource.capacity),
-            _ => None,
-        });
-        let capacity = capacity.ok_or(AppError::NotFound { what: "resource" })?;
-        writes.extend(hold(after, &new_days, capacity, around)?);
+    let old_days = if holds(before) { days_of(before.start, before.end) } else { Vec::new() };
+    let new_days = if holds(after) { days_of(after.start, after.end) } else { Vec::new() };
+    let freed = old_days.into_iter().filter(|day| !new_days.contains(day)).map(|day| {
+        let (mut held, expect) = day_of(before, day, around);
+        held.release(&before.id);
+        Write { item: Item::ResourceDay(held), expect }
+    });
+    let mut writes: Vec<Write> = freed.collect();
+    if holds(after) {
+        let (resource, _) = first(around, Item::resource).ok_or(AppError::NotFound { what: "resource" })?;
+        match hold(after, &new_days, resource.capacity, around) {
+            Ok(held) => writes.extend(held),
+            // A client who came after all is there, whoever has taken the slot since.
+            Err(AppError::Overlap) if !moved => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(writes)
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::change_booking::writes_of;
 use crate::load_facts::load_facts;
-use crate::ports::{Due, DueWhat, Expect, Item, PortError, Read, Write, WriteError, WriteFacts};
+use crate::ports::{Due, DueWhat, Expect, Item, PortError, Read, SetTimer, Write, WriteError, WriteFacts};
 
 /// How often a run starts over because somebody changed the booking under it.
 const TRIES: u32 = 5;
@@ -20,13 +20,16 @@ pub enum Found {
     Late,
     /// The client never came: written down.
     NoShow,
-    /// Nothing to write: the client came, the visit moved, or it was found before.
+    /// Not yet: it will come again.
+    TooEarly,
+    /// Nothing to write: the client came, the visit is off, or it was found before.
     Nothing,
 }
 
 /// Does the check that came `due`. `wall` is the clock's time (UTC).
-pub async fn check_attendance<S: Read + WriteFacts>(
-    store: &S,
+pub async fn check_attendance(
+    store: &(impl Read + WriteFacts),
+    timers: &impl SetTimer,
     due: &Due,
     wall: Timestamp,
 ) -> Result<Found, PortError> {
@@ -42,9 +45,13 @@ pub async fn check_attendance<S: Read + WriteFacts>(
             return Ok(Found::Nothing);
         };
         let booking = &loaded.facts.booking;
-        // The time has come by the booking as it is now; a visit that moved has a check of its own.
-        if !booking.status.is_ahead() || check_due(&loaded.facts, *kind).is_none_or(|at| at > now) {
+        let Some(at) = check_due(&loaded.facts, *kind).filter(|_| booking.status.is_ahead()) else {
             return Ok(Found::Nothing);
+        };
+        if at > now {
+            // The rule has come to give more time. A visit that moved has a check of its own, which does no harm beside this one.
+            timers.set_timer(&Due { at, ..due.clone() }).await?;
+            return Ok(Found::TooEarly);
         }
         let (operation, found) = match kind {
             CheckKind::Late => (Operation::RunLate, Found::Late),

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use domain::booking::{Booking, Notify, Source, Status};
-use domain::business::Location;
 use domain::ids::{BusinessId, ClientId, LocationId, ResourceId, ServiceId};
 use domain::money::Money;
-use domain::resource::{Resource, ResourceDay, Service, Slot};
+use domain::resource::{Resource, ResourceDay, Slot};
 use domain::text::Notes;
+use domain::zone::Zone;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -17,14 +17,17 @@ use crate::edit_catalogue::check_price;
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
 use crate::ports::{
-    Expect, Item, Key, NewId, Participation, PortError, Read, Stored, Write, WriteError, WriteFacts,
+    Expect, Item, Key, NewId, Participation, PortError, Read, Stored, Write, WriteError, WriteFacts, first,
 };
 
 /// How often a request starts over because another one took a slot of the same day.
-pub(crate) const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 20;
 
 /// The longest visit.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// How far ahead a visit may start: three years.
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366 * 3);
 
 /// A booking to be made.
 #[derive(Debug, Clone, Deserialize)]
@@ -98,7 +101,8 @@ impl TryFrom<String> for When {
     fn try_from(text: String) -> Result<Self, InvalidWhen> {
         let when = match text.parse::<Timestamp>() {
             Ok(instant) => When::Instant(instant),
-            Err(_) if text.contains('T') && text.len() <= 32 => {
+            // No zone in brackets: whose wall time it is, the location says.
+            Err(_) if text.contains('T') && text.len() <= 32 && !text.contains('[') => {
                 When::Local(text.parse().map_err(|_| InvalidWhen)?)
             }
             Err(_) => return Err(InvalidWhen),
@@ -109,10 +113,10 @@ impl TryFrom<String> for When {
 }
 
 impl When {
-    /// The instant it names at `location`.
-    pub(crate) fn at(self, location: &Location) -> Option<Timestamp> {
+    /// The instant it names on the clocks of `zone`.
+    pub(crate) fn at(self, zone: &Zone) -> Option<Timestamp> {
         match self {
-            When::Local(wall) => location.zone.instant(wall),
+            When::Local(wall) => zone.instant(wall),
             When::Instant(instant) => Some(instant),
         }
     }
@@ -145,6 +149,7 @@ where
     let id: domain::ids::BookingId = new_id(ids)?;
     for _ in 0..TRIES {
         let mut keys = vec![
+            Key::Business(business_id.clone()),
             Key::Location(business_id.clone(), new.location_id.clone()),
             Key::Resource(business_id.clone(), new.resource_id.clone()),
             Key::Service(business_id.clone(), new.service_id.clone()),
@@ -199,31 +204,24 @@ fn put_together(
 ) -> Result<Booking, AppError> {
     let of_this_business =
         |field: &str, what: &str| AppError::invalid(field, format!("the id of a {what} of this business"));
-    let location = found
-        .iter()
-        .find_map(|stored| match &stored.item {
-            Item::Location(location) => Some(location),
-            _ => None,
-        })
-        .ok_or_else(|| of_this_business("location_id", "location"))?;
+    let missing_business = AppError::NotFound { what: "business" };
+    let (business, _) = first(found, Item::business).ok_or(missing_business)?;
+    let (location, _) =
+        first(found, Item::location).ok_or_else(|| of_this_business("location_id", "location"))?;
+    let zone = location.zone.as_ref().unwrap_or(&business.zone);
     let resource = resource(found, &new.resource_id)?;
     if resource.location_id != new.location_id {
         return Err(AppError::invalid("resource_id", "a resource at this location"));
     }
-    let service: &Service = found
-        .iter()
-        .find_map(|stored| match &stored.item {
-            Item::Service(service) => Some(service),
-            _ => None,
-        })
-        .ok_or_else(|| of_this_business("service_id", "service"))?;
+    let (service, _) =
+        first(found, Item::service).ok_or_else(|| of_this_business("service_id", "service"))?;
     for (index, id) in new.client_ids.iter().enumerate() {
-        if !found.iter().any(|stored| matches!(&stored.item, Item::Client(client) if &client.id == id)) {
+        if first(found, |item| item.client().filter(|client| &client.id == id)).is_none() {
             return Err(of_this_business(&format!("client_ids[{index}]"), "client"));
         }
     }
-    let (start, end) =
-        visit(location, new.start, new.end, SignedDuration::from_mins(i64::from(service.duration_minutes)))?;
+    let duration = SignedDuration::from_mins(i64::from(service.duration_minutes));
+    let (start, end) = visit(zone, new.start, new.end, duration, now)?;
     let status = match new.source {
         By::Online => Status::Pending,
         By::Staff => Status::Confirmed,
@@ -237,7 +235,7 @@ fn put_together(
         client_ids: new.client_ids.clone(),
         start,
         end,
-        zone: location.zone.clone(),
+        zone: zone.clone(),
         source: new.source.source(),
         status,
         revision: 0,
@@ -249,19 +247,23 @@ fn put_together(
     Ok(booking.created(now, new.notify))
 }
 
-/// Start and end of a visit as instants, checked.
+/// Start and end of a visit as instants, checked. `now` in UTC.
 pub(crate) fn visit(
-    location: &Location,
+    zone: &Zone,
     start: When,
     end: Option<When>,
     duration: SignedDuration,
+    now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), AppError> {
     let expected = "a date and time that exist";
-    let start = start.at(location).ok_or_else(|| AppError::invalid("start", expected))?;
+    let start = start.at(zone).ok_or_else(|| AppError::invalid("start", expected))?;
     let end = match end {
-        Some(end) => end.at(location).ok_or_else(|| AppError::invalid("end", expected))?,
+        Some(end) => end.at(zone).ok_or_else(|| AppError::invalid("end", expected))?,
         None => start + duration,
     };
+    if start.duration_since(now) > HORIZON {
+        return Err(AppError::invalid("start", "a time within the next three years"));
+    }
     if end <= start || end.duration_since(start) > LONGEST {
         return Err(AppError::invalid("end", "a time after the start, at most 7 days later"));
     }
@@ -269,17 +271,13 @@ pub(crate) fn visit(
 }
 
 fn resource<'a>(found: &'a [Stored], id: &ResourceId) -> Result<&'a Resource, AppError> {
-    found
-        .iter()
-        .find_map(|stored| match &stored.item {
-            Item::Resource(resource) if &resource.id == id => Some(resource),
-            _ => None,
-        })
+    first(found, |item| item.resource().filter(|resource| &resource.id == id))
+        .map(|(resource, _)| resource)
         .ok_or_else(|| AppError::invalid("resource_id", "the id of a resource of this business"))
 }
 
 /// The UTC days a visit that starts at `start`, in whatever zone, most likely touches.
-pub(crate) fn likely_days(start: When) -> Vec<Date> {
+fn likely_days(start: When) -> Vec<Date> {
     let date = start.date();
     [date.yesterday().ok(), Some(date), date.tomorrow().ok()].into_iter().flatten().collect()
 }
@@ -292,7 +290,7 @@ pub(crate) fn days_of(start: Timestamp, end: Timestamp) -> Vec<Date> {
 }
 
 /// Reads the days of the resource that are not among `have` yet.
-pub(crate) async fn read_more_days(
+async fn read_more_days(
     ports: &impl Read,
     booking: &Booking,
     days: &[Date],
@@ -331,14 +329,8 @@ pub(crate) fn hold(
 
 /// What holds a booking's resource on a day, and what a write to it expects.
 pub(crate) fn day_of(booking: &Booking, day: Date, found: &[Stored]) -> (ResourceDay, Expect) {
-    found
-        .iter()
-        .find_map(|stored| match &stored.item {
-            Item::ResourceDay(held) if held.day == day => {
-                Some((held.clone(), Expect::Version(stored.version)))
-            }
-            _ => None,
-        })
+    first(found, |item| item.resource_day().filter(|held| held.day == day))
+        .map(|(held, version)| (held.clone(), Expect::Version(version)))
         .unwrap_or_else(|| {
             let empty = ResourceDay::empty(booking.business_id.clone(), booking.resource_id.clone(), day);
             (empty, Expect::Absent)

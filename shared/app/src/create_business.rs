@@ -11,8 +11,7 @@ use crate::create_booking::new_id;
 use crate::error::AppError;
 use crate::ports::{Expect, Item, NewId, Write, WriteError, WriteFacts};
 
-/// A business and the only sight of its API key.
-#[derive(Debug, Clone)]
+/// A business and the only sight of its API key, which is why this has no `Debug`.
 pub struct NewBusiness {
     /// The business's id.
     pub business_id: BusinessId,

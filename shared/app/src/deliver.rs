@@ -8,20 +8,24 @@
 use domain::client::Client;
 use domain::decide::{Decision, asks_for_future_booking, decide};
 use domain::facts::Facts;
-use domain::message::{Message, MessageStatus, Reason};
+use domain::message::{Lease, Message, MessageStatus, Reason};
 use domain::task::{Task, TaskKind};
 use domain::template::{Content, render};
 use domain::trace::{Check, Trace, Verdict};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::error::chain;
 use crate::load_facts::load_facts;
 use crate::ports::{
     Address, ClientBookings, Due, DueWhat, Expect, Item, Key, PortError, Provider, ProviderError, Read,
-    SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    SetTimer, Write, WriteError, WriteFacts, WriteLedger, first,
 };
 
 /// How often a run starts over because the row changed under it.
 const TRIES: u32 = 5;
+
+/// Seconds to wait after each attempt that the provider did not take, a fifth more or less; after the last the message has failed. Eight hours in all.
+const PAUSES: [i64; 11] = [60, 120, 300, 900, 3600, 3600, 3600, 3600, 3600, 3600, 3600];
 
 /// How many traces a message keeps: the judgement at planning and the latest at sending.
 const TRACES: usize = 2;
@@ -52,15 +56,15 @@ pub enum Delivered {
 pub enum Why {
     /// Another invocation is at work on it.
     Leased,
-    /// The provider failed and did not take it.
+    /// The provider's answer was lost, and it costs nothing to send it again.
     ProviderDown,
-    /// The provider throttled.
-    Throttled,
 }
 
-/// The clock's time and the end of this invocation's time, both UTC by the wall clock.
+/// Who delivers, and how long: instants in UTC by the wall clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Shift {
+pub struct Shift<'a> {
+    /// The invocation's id: whose the lease is.
+    pub holder: &'a str,
     /// Now.
     pub wall: Timestamp,
     /// When the invocation is over at the latest: until then nobody else touches a message it has claimed.
@@ -73,7 +77,7 @@ pub async fn deliver(
     timers: &impl SetTimer,
     provider: &impl Provider,
     due: &Due,
-    shift: Shift,
+    shift: Shift<'_>,
 ) -> Result<Delivered, PortError> {
     let DueWhat::Message { message_id, .. } = &due.what else {
         return Err(PortError::Permanent {
@@ -86,10 +90,7 @@ pub async fn deliver(
         let Some(loaded) = load_facts(store, &due.refs, std::slice::from_ref(&row)).await? else {
             return Ok(Delivered::Gone);
         };
-        let found = loaded.along.into_iter().find_map(|stored| match stored {
-            Stored { item: Item::Message(message), version } => Some((message, version)),
-            _ => None,
-        });
+        let found = first(&loaded.along, Item::message).map(|(message, version)| (message.clone(), version));
         let Some((message, version)) = found else {
             return Ok(Delivered::Gone);
         };
@@ -111,7 +112,7 @@ struct Attempt<'a, S, T> {
     timers: &'a T,
     facts: &'a Facts,
     due: &'a Due,
-    shift: Shift,
+    shift: Shift<'a>,
     message: Message,
     version: u64,
     /// An earlier attempt ended without the provider's answer.
@@ -127,7 +128,7 @@ where
         let Shift { wall, .. } = self.shift;
         match self.message.status {
             MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued => {}
-            MessageStatus::Sending if self.message.lease_until.is_some_and(|until| wall < until) => {
+            MessageStatus::Sending if self.message.lease.as_ref().is_some_and(|lease| wall < lease.until) => {
                 return Ok(Delivered::Again(Why::Leased));
             }
             MessageStatus::Sending if self.message.channel.is_paid() => return self.leave_unknown().await,
@@ -137,7 +138,7 @@ where
         let now = wall.max(self.due.at);
         let future_booking =
             asks_for_future_booking(self.message.kind) && self.has_future_booking(now).await?;
-        let (decision, trace) = decide(self.facts, &self.message.id, future_booking, now);
+        let (decision, trace) = decide(self.facts, &self.message, future_booking, now);
         match decision {
             Decision::Send => self.send(provider, trace, now).await,
             Decision::Defer(until) => self.defer(trace, until).await,
@@ -148,7 +149,7 @@ where
     async fn has_future_booking(&self, now: Timestamp) -> Result<bool, PortError> {
         let bookings =
             self.store.bookings_of(&self.message.business_id, &self.message.client_id, now).await?;
-        Ok(bookings.iter().any(|booking| booking.ahead && booking.booking_id != self.message.booking_id))
+        Ok(bookings.iter().any(|booking| booking.booking_id != self.message.booking_id))
     }
 
     async fn send(
@@ -180,44 +181,52 @@ where
                 self.message.sent_at = Some(now);
                 self.record(Delivered::Accepted).await
             }
-            Err(error) => self.after(error).await,
+            Err(error) => self.after(error, now).await,
         }
     }
 
     /// Takes the message for this invocation: from here on it may have left.
     async fn claim(&mut self, trace: Trace, content: &Content) -> Result<(), WriteError> {
         self.message.status = MessageStatus::Sending;
-        self.message.lease_until = Some(self.shift.until);
+        self.message.lease = Some(Lease { until: self.shift.until, holder: self.shift.holder.to_owned() });
         self.message.attempts += 1;
         self.message.text = Some(content.text().to_owned());
         self.add(trace);
         self.write().await
     }
 
-    async fn after(mut self, error: ProviderError) -> Result<Delivered, WriteError> {
+    async fn after(mut self, error: ProviderError, now: Timestamp) -> Result<Delivered, WriteError> {
         tracing::warn!(message.id = %self.message.id, error = %chain(&error), "the provider did not take a message");
-        let delivered = match error {
+        let reason = match error {
             ProviderError::Unknown(_) if self.message.channel.is_paid() => return self.leave_unknown().await,
             ProviderError::Unknown(_) => {
                 self.may_have_left = true;
-                Delivered::Again(Why::ProviderDown)
+                return self.record(Delivered::Again(Why::ProviderDown)).await;
             }
-            ProviderError::Again(_) => Delivered::Again(Why::ProviderDown),
-            ProviderError::Throttled(_) => Delivered::Again(Why::Throttled),
-            ProviderError::InvalidAddress(_) => Delivered::Failed(Reason::InvalidAddress),
-            ProviderError::Refused(_) => Delivered::Failed(Reason::Refused),
+            // Having perhaps left once, it is brought again by its queue, and is not planned anew.
+            ProviderError::Again(_) | ProviderError::Throttled(_) if self.may_have_left => {
+                return self.record(Delivered::Again(Why::ProviderDown)).await;
+            }
+            ProviderError::Again(_) => Reason::ProviderDown,
+            ProviderError::Throttled(_) => Reason::Throttled,
+            ProviderError::InvalidAddress(_) => Reason::InvalidAddress,
+            ProviderError::Refused(_) => Reason::Refused,
         };
-        if let Delivered::Failed(reason) = delivered {
-            self.close(MessageStatus::Failed, reason);
-        } else if !self.may_have_left {
-            self.message.status = MessageStatus::Queued;
+        let transient = matches!(reason, Reason::ProviderDown | Reason::Throttled);
+        if let Some(pause) = pause(&self.message).filter(|_| transient) {
+            let until = now + pause;
+            let mut trace = Trace::new(now, self.facts.rules.version);
+            let because = format!("attempt {}: {reason:?}, again at {until}", self.message.attempts);
+            trace.note(Check::Provider, Verdict::Move, because);
+            return self.defer(trace, until).await;
         }
-        self.record(delivered).await
+        self.close(MessageStatus::Failed, reason);
+        self.record(Delivered::Failed(reason)).await
     }
 
     /// Writes what came of it. The message must not be judged anew now, whatever else was written meanwhile: what the provider said stands.
     async fn record(mut self, delivered: Delivered) -> Result<Delivered, WriteError> {
-        self.message.lease_until = None;
+        self.message.lease = None;
         self.write().await.map(|()| delivered).map_err(|error| match error {
             // Only a run that outlived its lease comes here; it is reported, and the row keeps what the later run wrote.
             WriteError::Conflict => WriteError::Port(PortError::Permanent {
@@ -243,7 +252,7 @@ where
         // The task first: a row that stands as unknown has one. Its id is the message's, so a repetition writes it again.
         self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Any }]).await?;
         self.message.status = MessageStatus::Unknown;
-        self.message.lease_until = None;
+        self.message.lease = None;
         self.write().await?;
         Ok(Delivered::Unknown)
     }
@@ -251,7 +260,7 @@ where
     async fn withhold(mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {
         let superseded = reason == Reason::NotOwed;
         self.close(if superseded { MessageStatus::Superseded } else { MessageStatus::Suppressed }, reason);
-        self.message.lease_until = None;
+        self.message.lease = None;
         self.add(trace);
         self.write().await?;
         Ok(Delivered::Withheld(reason))
@@ -262,7 +271,7 @@ where
         self.timers.set_timer(&Due { at: until, ..self.due.clone() }).await?;
         self.message.status = MessageStatus::Deferred;
         self.message.due = until;
-        self.message.lease_until = None;
+        self.message.lease = None;
         self.add(trace);
         self.write().await?;
         Ok(Delivered::Deferred(until))
@@ -289,6 +298,14 @@ where
     }
 }
 
+/// How long to wait before the next attempt, if there is to be one. What the messages of one burst have in common is their moment, so
+/// their ids spread them.
+fn pause(message: &Message) -> Option<SignedDuration> {
+    let seconds = *PAUSES.get(usize::try_from(message.attempts).ok()?.checked_sub(1)?)?;
+    let spread = i64::from_str_radix(message.id.as_str().get(..4)?, 16).ok()?; // 0 to 65535
+    Some(SignedDuration::from_secs(seconds * 4 / 5 + seconds * 2 / 5 * spread / 65_536))
+}
+
 fn address(client: &Client, message: &Message) -> Option<Address> {
     use domain::channel::Channel;
     match message.channel {
@@ -296,16 +313,4 @@ fn address(client: &Client, message: &Message) -> Option<Address> {
         Channel::Sms => client.phone.clone().map(Address::Sms),
         Channel::Push => (!client.devices.is_empty()).then(|| Address::Push(client.devices.clone())),
     }
-}
-
-/// An error with everything behind it, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -134,15 +134,18 @@ pub async fn get(ports: &impl Read, key: Key, what: &'static str) -> Result<Done
     Ok(Done { etag: found.version, value: found.item })
 }
 
-/// A business's settings; what is absent stays as it is, what is null is taken away.
+/// A business's settings; what is absent stays as it is; what can be without is taken away by null.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BusinessPatch {
     /// The name clients know it by.
+    #[serde(default, deserialize_with = "given")]
     pub name: Option<Name>,
-    /// The zone used where neither recipient nor location has one.
+    /// The zone of locations that have none of their own.
+    #[serde(default, deserialize_with = "given")]
     pub zone: Option<Zone>,
     /// The language of clients who have none of their own.
+    #[serde(default, deserialize_with = "given")]
     pub locale: Option<Locale>,
     /// The number clients may call.
     #[serde(default, deserialize_with = "present")]
@@ -151,6 +154,7 @@ pub struct BusinessPatch {
     #[serde(default, deserialize_with = "present")]
     pub booking_url: Option<Option<Link>>,
     /// Whether the business takes the paid sms option.
+    #[serde(default, deserialize_with = "given")]
     pub sms_enabled: Option<bool>,
     /// When sms and push wait.
     #[serde(default, deserialize_with = "present")]
@@ -158,6 +162,13 @@ pub struct BusinessPatch {
     /// Minutes after the end of the visit at which a client not marked arrived is a no-show.
     #[serde(default, deserialize_with = "present")]
     pub no_show_after_minutes: Option<Option<NoShowDelay>>,
+}
+
+/// A field that may be absent, and not null.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Tells a field that is null from one that is absent.
@@ -205,8 +216,9 @@ pub fn with_rule(
 pub struct LocationFields {
     /// The name clients know it by.
     pub name: Name,
-    /// The zone its wall times are in.
-    pub zone: Zone,
+    /// The zone its wall times are in; without it, that of the business.
+    #[serde(default)]
+    pub zone: Option<Zone>,
     /// Where to come.
     #[serde(default)]
     pub address: Option<Name>,
@@ -233,7 +245,7 @@ pub struct ResourceFields {
     pub name: Name,
     /// What it is.
     pub kind: ResourceKind,
-    /// How many bookings it takes at a time: 1 to 1000.
+    /// How many bookings it takes at a time: 1 to 50.
     #[serde(default = "one")]
     pub capacity: u32,
 }
@@ -246,8 +258,8 @@ impl ResourceFields {
     /// The resource with this id.
     pub fn with_id(self, business_id: BusinessId, id: ResourceId) -> Result<Resource, AppError> {
         let Self { location_id, name, kind, capacity } = self;
-        if !(1..=1000).contains(&capacity) {
-            return Err(AppError::invalid("capacity", "1 to 1000"));
+        if !(1..=50).contains(&capacity) {
+            return Err(AppError::invalid("capacity", "1 to 50"));
         }
         Ok(Resource { business_id, id, location_id, name, kind, capacity })
     }

@@ -1,4 +1,4 @@
-//! Why a request from outside could not be done.
+//! Why a request from outside could not be done, and how errors are logged.
 
 use domain::booking::IllegalTransition;
 
@@ -49,4 +49,16 @@ impl AppError {
     pub fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Self {
         AppError::Invalid { field: field.into(), expected: expected.into() }
     }
+}
+
+/// An error with everything behind it, for the log.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -14,5 +14,6 @@ pub mod error;
 pub mod load_facts;
 pub mod once;
 pub mod plan_booking;
+pub mod plan_client;
 pub mod ports;
 pub mod timeline;

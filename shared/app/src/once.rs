@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
-use crate::ports::{Answer, Expect, Item, Key, PortError, Stored, Write, WriteError, WriteFacts};
+use crate::ports::{Answer, Expect, Item, Key, PortError, Stored, Write, WriteError, WriteFacts, first};
 
 /// How long answers are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -50,10 +50,9 @@ pub fn answered<T: DeserializeOwned>(
     now: Timestamp,
 ) -> Result<Option<Done<T>>, AppError> {
     let Some(once) = once else { return Ok(None) };
-    let answer = found.iter().find_map(|stored| match &stored.item {
-        Item::Answer(answer) if answer.key_hash == once.key_hash && answer.expires_at > now => Some(answer),
-        _ => None,
-    });
+    let of_this_key = |item: &Answer| item.key_hash == once.key_hash && item.expires_at > now;
+    let answer =
+        first(found, |item| item.answer().filter(|answer| of_this_key(answer))).map(|(answer, _)| answer);
     let Some(answer) = answer else { return Ok(None) };
     if answer.request_hash != once.request_hash {
         return Err(AppError::KeyReused);
@@ -88,10 +87,8 @@ pub async fn write_once<T: Serialize>(
             etag: done.etag,
             expires_at: now + KEPT,
         };
-        let expired = found.iter().find_map(|stored| match &stored.item {
-            Item::Answer(before) if before.key_hash == once.key_hash => Some(stored.version),
-            _ => None,
-        });
+        let of_this_key = |answer: &&Answer| answer.key_hash == once.key_hash;
+        let expired = first(found, |item| item.answer().filter(of_this_key)).map(|(_, version)| version);
         let expect = expired.map_or(Expect::Absent, Expect::Version);
         writes.push(Write { item: Item::Answer(answer), expect });
     }

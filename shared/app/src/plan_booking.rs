@@ -1,16 +1,16 @@
 //! Making the messages that should exist for a booking exist, and no others.
 //!
 //! The order is what makes it safe to die anywhere: timers are set before the rows they belong to are written, rows are written before
-//! they are queued, and timers are withdrawn last.
+//! they are queued and timers are withdrawn.
 //! - A timer without its row fires into nothing, and the next run sets it again.
-//! - A row that stands as `queued` is queued by every run that sees it so; a second copy finds the message gone.
+//! - A row that stands as `queued` is queued by every run that sees it so; a second copy finds the message dealt with.
 //! - A timer of a superseded row fires into nothing.
 //!
 //! Architecture invariant: a row that waits (`planned`, `deferred`) has a timer set for its time.
 
 use std::collections::BTreeMap;
 
-use domain::ids::{CheckId, MessageId};
+use domain::ids::{CheckId, ClientId, MessageId};
 use domain::message::{AttendanceCheck, Message, MessageStatus};
 use domain::plan::plan;
 use domain::reconcile::{Difference, QUEUED_AHEAD, reconcile};
@@ -66,7 +66,7 @@ pub async fn plan_booking(
         }
         let (queued, ()) = futures::try_join!(
             queue(queues, &refs, &ledger, &difference, now),
-            cancel_timers(timers, &ledger, &difference)
+            cancel_timers(timers, &refs, &ledger, &difference)
         )?;
         return Ok(Planned { changed: difference.messages.len() + difference.checks.len(), queued });
     }
@@ -119,8 +119,9 @@ fn due_of(message: &Message, refs: &Refs) -> Due {
     Due { what, refs: refs.clone(), at: message.due }
 }
 
-fn check_what(check: &AttendanceCheck) -> DueWhat {
-    DueWhat::Check { check_id: check.id.clone(), kind: check.kind }
+fn due_of_check(check: &AttendanceCheck, refs: &Refs) -> Due {
+    let what = DueWhat::Check { check_id: check.id.clone(), kind: check.kind };
+    Due { what, refs: refs.clone(), at: check.due }
 }
 
 async fn set_timers(
@@ -132,11 +133,8 @@ async fn set_timers(
 ) -> Result<(), PortError> {
     let messages =
         difference.messages.iter().filter(|message| waits(message)).map(|message| due_of(message, refs));
-    let checks = difference.checks.iter().filter(|check| !check.withdrawn).map(|check| Due {
-        what: check_what(check),
-        refs: refs.clone(),
-        at: check.due,
-    });
+    let checks =
+        difference.checks.iter().filter(|check| !check.withdrawn).map(|check| due_of_check(check, refs));
     try_join_all(messages.chain(checks).map(|due| async move {
         if due.at <= now + QUEUED_AHEAD {
             enqueue(queues, due, now).await
@@ -146,6 +144,26 @@ async fn set_timers(
     }))
     .await
     .map(|_| ())
+}
+
+fn client_of(write: &Write) -> Option<&ClientId> {
+    write.item.message().map(|message| &message.client_id)
+}
+
+/// Cuts rows sorted by client into transactions, between clients where they fit.
+fn parts(writes: &[Write]) -> Vec<&[Write]> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut next = 0;
+    for rows in writes.chunk_by(|one, other| client_of(one) == client_of(other)) {
+        if next > start && next + rows.len() - start > ROWS {
+            parts.push(&writes[start..next]);
+            start = next;
+        }
+        next += rows.len();
+    }
+    parts.push(&writes[start..next]);
+    parts.into_iter().flat_map(|part| part.chunks(ROWS)).collect()
 }
 
 /// Queues what is due now or within [`QUEUED_AHEAD`].
@@ -168,8 +186,10 @@ async fn write_rows(
         expect: expect(ledger.check_versions.get(&check.id)),
         item: Item::Check(check.clone()),
     });
-    let writes: Vec<Write> = messages.chain(checks).collect();
-    for part in writes.chunks(ROWS) {
+    let mut writes: Vec<Write> = messages.chain(checks).collect();
+    // All rows of a client go into one transaction: a row that is missing beside others was not owed when they were written.
+    writes.sort_by(|one, other| client_of(one).cmp(&client_of(other)));
+    for part in parts(&writes) {
         store.write_ledger(part.to_vec()).await?;
     }
     Ok(())
@@ -189,18 +209,22 @@ async fn queue(
     try_join_all(due.map(|due| enqueue(queues, due, now))).await.map(|done| done.len())
 }
 
+/// Withdraws the timers of rows that wait no longer, or wait for another time.
 async fn cancel_timers(
     timers: &impl CancelTimer,
+    refs: &Refs,
     ledger: &Ledger,
     difference: &Difference,
 ) -> Result<(), PortError> {
-    let messages = difference
-        .messages
-        .iter()
-        .filter(|message| !waits(message) && ledger.before(&message.id).is_some_and(waits))
-        .map(|message| DueWhat::Message { message_id: message.id.clone(), channel: message.channel });
-    let checks = difference.checks.iter().filter(|check| check.withdrawn).map(check_what);
-    try_join_all(messages.chain(checks).map(|what| async move { timers.cancel_timer(&what).await }))
+    let messages = difference.messages.iter().filter_map(|after| {
+        let before = ledger.before(&after.id).filter(|before| waits(before))?;
+        (!waits(after) || after.due != before.due).then(|| due_of(before, refs))
+    });
+    let checks = difference.checks.iter().filter_map(|after| {
+        let before = ledger.checks.iter().find(|before| before.id == after.id && !before.withdrawn)?;
+        (after.withdrawn || after.due != before.due).then(|| due_of_check(before, refs))
+    });
+    try_join_all(messages.chain(checks).map(|due| async move { timers.cancel_timer(&due).await }))
         .await
         .map(|_| ())
 }

@@ -181,6 +181,42 @@ impl Item {
     }
 }
 
+macro_rules! accessors {
+    ($($name:ident $variant:ident $type:ty;)*) => {
+        impl Item {
+            $(
+                #[doc = concat!("The item, if it is a [`", stringify!($type), "`].")]
+                pub fn $name(&self) -> Option<&$type> {
+                    match self {
+                        Item::$variant(item) => Some(item),
+                        _ => None,
+                    }
+                }
+            )*
+        }
+    };
+}
+
+accessors! {
+    business Business Business;
+    rules Rules Rules;
+    location Location Location;
+    resource Resource Resource;
+    service Service Service;
+    client Client Client;
+    booking Booking Booking;
+    participation Participation Participation;
+    resource_day ResourceDay ResourceDay;
+    answer Answer Answer;
+    message Message Message;
+    check Check AttendanceCheck;
+}
+
+/// The first of `found` that `pick` takes, with its version.
+pub fn first<T>(found: &[Stored], pick: impl Fn(&Item) -> Option<&T>) -> Option<(&T, u64)> {
+    found.iter().find_map(|stored| pick(&stored.item).map(|item| (item, stored.version)))
+}
+
 /// An item with its version, which rises by one with every write and guards against lost updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
@@ -279,7 +315,7 @@ pub trait WriteFacts: Sync {
 
 /// Finds a client's bookings.
 pub trait ClientBookings: Sync {
-    /// Parts in bookings that start at or after `from` (UTC), earliest first, at most 100. Up to a second or so behind.
+    /// Parts in bookings that are still ahead and start at or after `from` (UTC), earliest first. Up to a second or so behind.
     fn bookings_of(
         &self,
         business_id: &BusinessId,
@@ -370,27 +406,35 @@ impl From<&Booking> for Refs {
     }
 }
 
-impl DueWhat {
-    /// The name of its timer: at most 64 characters of `[0-9a-zA-Z-_.]`, as EventBridge Scheduler asks.
+impl Due {
+    /// The name of its timer: at most 64 characters of `[0-9a-zA-Z-_.]`, as EventBridge Scheduler asks. The instant is part of it, since
+    /// a timer that has fired is deleted by the Scheduler "shortly after", and must not take with it one set anew for later.
     /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
     pub fn timer_name(&self) -> String {
+        format!("{}-{}", self.what, self.at.as_second())
+    }
+}
+
+impl std::fmt::Display for DueWhat {
+    /// As logs and timers name it: `message-…`, `check-…`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DueWhat::Message { message_id, .. } => format!("message-{message_id}"),
-            DueWhat::Check { check_id, .. } => format!("check-{check_id}"),
+            DueWhat::Message { message_id, .. } => write!(f, "message-{message_id}"),
+            DueWhat::Check { check_id, .. } => write!(f, "check-{check_id}"),
         }
     }
 }
 
 /// Sets timers: something arrives in its queue at its time.
 pub trait SetTimer: Sync {
-    /// Sets the timer for `due.what` to `due.at`, or moves it there.
+    /// Sets a timer for `due.what` at `due.at`; one that is there already stays.
     fn set_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Withdraws timers.
 pub trait CancelTimer: Sync {
-    /// Withdraws a timer; one that is not there is withdrawn already.
-    fn cancel_timer(&self, what: &DueWhat) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Withdraws the timer for `due.what` at `due.at`; one that is not there is withdrawn already.
+    fn cancel_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Puts what is due now into its queue.

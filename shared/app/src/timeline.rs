@@ -6,7 +6,7 @@ use domain::message::{AttendanceCheck, Message};
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::ports::{Item, Key, Read, ReadLedger};
+use crate::ports::{Item, Key, Read, ReadLedger, first};
 
 /// A booking with all of its messages and checks.
 #[derive(Debug, Clone, Serialize)]
@@ -27,10 +27,7 @@ pub async fn timeline<S: Read + ReadLedger>(
 ) -> Result<Timeline, AppError> {
     let key = Key::Booking(business_id.clone(), booking_id.clone());
     let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, booking_id))?;
-    let booking = found.into_iter().find_map(|stored| match stored.item {
-        Item::Booking(booking) => Some(booking),
-        _ => None,
-    });
+    let booking = first(&found, Item::booking).map(|(booking, _)| booking.clone());
     let booking = booking.ok_or(AppError::NotFound { what: "booking" })?;
     let (mut messages, mut checks) = (Vec::new(), Vec::new());
     for row in rows {

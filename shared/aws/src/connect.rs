@@ -9,8 +9,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -45,34 +47,56 @@ pub fn connect() -> Result<SdkConfig, ConnectError> {
         None,
         "environment",
     );
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    let tls = TlsContext::builder()
-        .with_trust_store(roots)
-        .build()
-        .map_err(|error| ConnectError::Tls(error.into()))?;
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(tls)
-        .build_https();
     let mut config = SdkConfig::builder()
         // The SDK's defaults as of a date, so that an update changes none unseen.
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(read("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http)
+        .http_client(https(tls()?))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
-        .timeout_config(
-            // Well within the ten seconds a delivery has.
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
-                .operation_attempt_timeout(Duration::from_secs(3))
-                .operation_timeout(Duration::from_secs(8))
-                .build(),
-        );
+        .timeout_config(timeouts(Duration::from_millis(1500), Duration::from_secs(3)));
     if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
+}
+
+/// What a client that hands messages to a provider is built from.
+///
+/// - No retries by the SDK, each of which could send the message once more.
+/// - No connection kept for later: after the sandbox was frozen it may be dead, and a message lost on it would count as one that may have left.
+/// - More time: an answer that comes late is better than one that never comes.
+///
+/// # Errors
+/// [`ConnectError`] when the roots cannot be read.
+pub fn for_providers(config: &SdkConfig) -> Result<SdkConfig, ConnectError> {
+    let http = Builder::new().pool_max_idle_per_host(0);
+    let http = http.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls()?).build_https();
+    let config = config
+        .to_builder()
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(5)));
+    Ok(config.build())
+}
+
+fn https(tls: TlsContext) -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
+}
+
+fn tls() -> Result<TlsContext, ConnectError> {
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    TlsContext::builder().with_trust_store(roots).build().map_err(|error| ConnectError::Tls(error.into()))
+}
+
+/// A delivery makes at most three calls to DynamoDB before the provider's and one after: 3 + 3 + 3 + 5 + 3 seconds are within the
+/// twenty that `template.yaml` gives it.
+fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
 }

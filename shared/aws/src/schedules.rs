@@ -1,6 +1,6 @@
 //! Timers on EventBridge Scheduler: one schedule for each, which puts what is due into its queue and deletes itself.
 
-use app::ports::{CancelTimer, Due, DueWhat, PortError, SetTimer};
+use app::ports::{CancelTimer, Due, PortError, SetTimer};
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::SdkError;
 use aws_sdk_scheduler::types::{
@@ -16,8 +16,8 @@ use crate::queues::PerQueue;
 /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
 const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 
-/// [`SetTimer`] and [`CancelTimer`]. Needs `scheduler:CreateSchedule` and `UpdateSchedule`, or `DeleteSchedule`, in the group, and
-/// `iam:PassRole` on the role.
+/// [`SetTimer`] and [`CancelTimer`]. Needs `scheduler:CreateSchedule` in the group and `iam:PassRole` on the role, or
+/// `scheduler:DeleteSchedule`.
 #[derive(Debug, Clone)]
 pub struct Schedules {
     client: Client,
@@ -76,46 +76,31 @@ fn exactly() -> Result<FlexibleTimeWindow, PortError> {
 
 impl SetTimer for Schedules {
     async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
-        let name = due.what.timer_name();
-        let target = self.target(due)?;
         let created = self
             .client
             .create_schedule()
-            .name(&name)
+            .name(due.timer_name())
             .group_name(&self.group)
             .schedule_expression(at(due))
             .schedule_expression_timezone("UTC")
             .flexible_time_window(exactly()?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target.clone())
+            .target(self.target(due)?)
             .send()
             .await;
         match created {
             Ok(_) => Ok(()),
-            // It is there already, from an earlier run or for an earlier time: an update says all of it anew.
-            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => self
-                .client
-                .update_schedule()
-                .name(&name)
-                .group_name(&self.group)
-                .schedule_expression(at(due))
-                .schedule_expression_timezone("UTC")
-                .flexible_time_window(exactly()?)
-                .action_after_completion(ActionAfterCompletion::Delete)
-                .target(target)
-                .send()
-                .await
-                .map(|_| ())
-                .map_err(|error| port_error("moving a timer", error)),
+            // The name says what and when: what is there is what was asked for, set by an earlier run.
+            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(()),
             Err(error) => Err(port_error("setting a timer", error)),
         }
     }
 }
 
 impl CancelTimer for Schedules {
-    async fn cancel_timer(&self, what: &DueWhat) -> Result<(), PortError> {
+    async fn cancel_timer(&self, due: &Due) -> Result<(), PortError> {
         let deleted =
-            self.client.delete_schedule().name(what.timer_name()).group_name(&self.group).send().await;
+            self.client.delete_schedule().name(due.timer_name()).group_name(&self.group).send().await;
         match deleted {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(()),

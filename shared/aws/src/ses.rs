@@ -6,7 +6,8 @@ use aws_sdk_sesv2::types::{Body, Content as Part, Destination, EmailContent, Mes
 use aws_types::SdkConfig;
 use domain::template::Content;
 
-use crate::provider_error::{Codes, classed, refused, without_retries};
+use crate::connect::{ConnectError, for_providers};
+use crate::provider_error::{Codes, classed, refused};
 
 /// Codes of SES: the account, the sender or the content is at fault.
 /// <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>
@@ -21,8 +22,11 @@ pub struct Ses {
 
 impl Ses {
     /// Sends from this verified address, for example `Salon <hello@example.com>`.
-    pub fn new(config: &SdkConfig, from: String) -> Self {
-        Self { client: Client::new(&without_retries(config)), from }
+    ///
+    /// # Errors
+    /// [`ConnectError`] when TLS cannot be set up.
+    pub fn new(config: &SdkConfig, from: String) -> Result<Self, ConnectError> {
+        Ok(Self { client: Client::new(&for_providers(config)?), from })
     }
 }
 

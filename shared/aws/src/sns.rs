@@ -5,22 +5,25 @@ use std::sync::Mutex;
 
 use app::ports::{Address, Provider, ProviderError};
 use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
 use domain::client::{Device, Platform};
 use domain::template::Content;
 use serde_json::json;
 
-use crate::provider_error::{Codes, classed, refused, without_retries};
+use crate::connect::{ConnectError, for_providers};
+use crate::provider_error::{Codes, classed, refused};
 
 /// Codes of `Publish` to a phone. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
-const SMS_CODES: Codes =
-    Codes { invalid_address: &["InvalidParameter", "OptedOut", "OptedOutException"], not_taken: &[] };
+const SMS_CODES: Codes = Codes { invalid_address: &["InvalidParameter"], not_taken: &[] };
 
-/// Codes of `CreatePlatformEndpoint` and of `Publish` to a device.
-const PUSH_CODES: Codes = Codes {
-    invalid_address: &["EndpointDisabled", "EndpointDisabledException", "NotFound", "InvalidParameter"],
-    not_taken: &[],
-};
+/// Codes of `CreatePlatformEndpoint`: the token is no token. A missing application is `NotFound`, and no fault of the device.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreatePlatformEndpoint.html>
+const ENDPOINT_CODES: Codes = Codes { invalid_address: &["InvalidParameter"], not_taken: &[] };
+
+/// Codes of `Publish` to a device.
+const PUSH_CODES: Codes =
+    Codes { invalid_address: &["EndpointDisabled", "NotFound", "InvalidParameter"], not_taken: &[] };
 
 /// [`Provider`] for sms. Needs `sns:Publish` on `*`, since a phone number has no ARN.
 #[derive(Debug, Clone)]
@@ -30,8 +33,11 @@ pub struct Sms {
 
 impl Sms {
     /// Sends by the account's default sms settings.
-    pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(&without_retries(config)) }
+    ///
+    /// # Errors
+    /// [`ConnectError`] when TLS cannot be set up.
+    pub fn new(config: &SdkConfig) -> Result<Self, ConnectError> {
+        Ok(Self { client: Client::new(&for_providers(config)?) })
     }
 }
 
@@ -44,11 +50,22 @@ impl Provider for Sms {
             .publish()
             .phone_number(phone.as_str())
             .message(text)
+            .message_attributes("AWS.SNS.SMS.SMSType", transactional()?)
             .send()
             .await
             .map(|sent| sent.message_id.unwrap_or_default())
             .map_err(|error| classed(error, &SMS_CODES))
     }
+}
+
+/// Nobody chose to advertise with a reminder: it goes the reliable way, whatever the account's default.
+/// <https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>
+fn transactional() -> Result<MessageAttributeValue, ProviderError> {
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value("Transactional")
+        .build()
+        .map_err(|error| ProviderError::Refused(error.into()))
 }
 
 /// The SNS platform applications; none means that devices of that platform cannot be reached.
@@ -71,8 +88,11 @@ pub struct Push {
 
 impl Push {
     /// Sends to devices of these applications.
-    pub fn new(config: &SdkConfig, applications: Applications) -> Self {
-        Self { client: Client::new(&without_retries(config)), applications, endpoints: Mutex::default() }
+    ///
+    /// # Errors
+    /// [`ConnectError`] when TLS cannot be set up.
+    pub fn new(config: &SdkConfig, applications: Applications) -> Result<Self, ConnectError> {
+        Ok(Self { client: Client::new(&for_providers(config)?), applications, endpoints: Mutex::default() })
     }
 
     async fn endpoint(&self, device: &Device) -> Result<String, ProviderError> {
@@ -93,7 +113,7 @@ impl Push {
             .token(device.token.as_str())
             .send()
             .await
-            .map_err(|error| match classed(error, &PUSH_CODES) {
+            .map_err(|error| match classed(error, &ENDPOINT_CODES) {
                 // No message was in it, so none can have left.
                 ProviderError::Unknown(source) => ProviderError::Again(source),
                 error => error,

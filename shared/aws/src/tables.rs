@@ -19,8 +19,11 @@ use app::ports::{
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use aws_types::SdkConfig;
 use domain::ids::{BookingId, BusinessId, ClientId};
 use jiff::{SignedDuration, Timestamp};
@@ -84,35 +87,37 @@ impl Tables {
             many => {
                 let items = many.iter().map(|write| self.put(write)).collect::<Result<Vec<_>, _>>()?;
                 let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
-                sent.map(|_| ()).map_err(|error| {
-                    if lost_the_race(&error) {
-                        WriteError::Conflict
-                    } else {
-                        port_error(operation, error).into()
-                    }
-                })
+                sent.map(|_| ()).map_err(|error| of_transaction(operation, error))
             }
         }
     }
 
     async fn write_one(&self, operation: &'static str, write: &Write) -> Result<(), WriteError> {
         let (condition, values) = condition(write.expect);
-        let put = self
+        let row = row(write)?;
+        let sent = self
             .client
             .put_item()
             .table_name(self.table_of(&write.item.key()))
-            .set_item(Some(row(write)?))
+            .set_item(Some(row.clone()))
             .set_condition_expression(condition)
-            .set_expression_attribute_values(values);
-        put.send().await.map(|_| ()).map_err(|error| match &error {
-            SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {
-                WriteError::Conflict
-            }
-            SdkError::ServiceError(service) if service.err().is_transaction_conflict_exception() => {
-                WriteError::Conflict
-            }
-            _ => port_error(operation, error).into(),
-        })
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = sent else { return Ok(()) };
+        match &error {
+            SdkError::ServiceError(service) => match service.err() {
+                // The SDK tries again when an answer is lost. What stands in the way then is what the first try wrote.
+                PutItemError::ConditionalCheckFailedException(failed) if failed.item() == Some(&row) => {
+                    Ok(())
+                }
+                PutItemError::ConditionalCheckFailedException(_)
+                | PutItemError::TransactionConflictException(_) => Err(WriteError::Conflict),
+                _ => Err(port_error(operation, error).into()),
+            },
+            _ => Err(port_error(operation, error).into()),
+        }
     }
 
     async fn query(
@@ -176,15 +181,24 @@ fn condition(expect: Expect) -> (Option<String>, Option<Row>) {
     }
 }
 
-/// Whether a transaction failed because another write came first, and not for a fault.
-fn lost_the_race(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let SdkError::ServiceError(service) = error else { return false };
-    match service.err() {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled
-            .cancellation_reasons()
-            .iter()
-            .any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))),
+/// What a failed transaction means: another write came first, the table was too busy, or a fault.
+fn of_transaction(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> WriteError {
+    let has = |codes: &[&str]| match &error {
+        SdkError::ServiceError(service) => match service.err() {
+            TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled
+                .cancellation_reasons()
+                .iter()
+                .any(|reason| reason.code().is_some_and(|code| codes.contains(&code))),
+            _ => false,
+        },
         _ => false,
+    };
+    if has(&["ConditionalCheckFailed", "TransactionConflict"]) {
+        WriteError::Conflict
+    } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
+        PortError::Throttled { operation, source: error.into() }.into()
+    } else {
+        port_error(operation, error).into()
     }
 }
 
@@ -411,24 +425,36 @@ impl ClientBookings for Tables {
         client_id: &ClientId,
         from: Timestamp,
     ) -> Result<Vec<Participation>, PortError> {
-        let query = Query {
-            table: &self.bookings,
-            index: Some("by_client"),
-            pk: client_key(business_id, client_id),
-            sk: SortKey::From(from.to_string()),
-            after: None,
-            limit: Some(100),
-        };
-        let (rows, _) = self.query("finding a client's bookings", query).await?;
-        rows.into_iter()
-            .map(|row| match stored(row)?.item {
-                Item::Participation(part) => Ok(part),
-                _ => Err(PortError::Permanent {
-                    operation: "finding a client's bookings",
-                    source: "not a booking".into(),
-                }),
-            })
-            .collect()
+        let operation = "finding a client's bookings";
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let query = Query {
+                table: &self.bookings,
+                index: Some("by_client"),
+                pk: client_key(business_id, client_id),
+                sk: SortKey::From(from.to_string()),
+                after,
+                limit: None,
+            };
+            let (rows, last) = self.query(operation, query).await?;
+            for row in rows {
+                match stored(row)?.item {
+                    Item::Participation(part) if part.ahead => found.push(part),
+                    Item::Participation(_) => {}
+                    _ => {
+                        return Err(PortError::Permanent {
+                            operation,
+                            source: "not a part in a booking".into(),
+                        });
+                    }
+                }
+            }
+            after = last;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -480,9 +506,9 @@ mod tests {
     }
 
     #[test]
-    fn the_stream_filter_of_the_template_matches_the_entity_of_a_booking() {
+    fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
-        assert!(template.contains(r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking"]}}}}"#));
+        assert!(template.contains(r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client"]}}}}"#));
         let key = Item::ApiKey(ApiKey {
             prefix: "p".into(),
             secret_hash: "h".into(),

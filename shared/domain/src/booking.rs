@@ -269,8 +269,12 @@ impl Booking {
             next.revision += 1;
         }
         if let Operation::Reschedule { start, end } = operation {
-            next.start = start;
             next.end = end;
+            // A visit that only gets longer or shorter starts when the client was told: there is no news, and no reminder to repeat.
+            if start == self.start {
+                return Ok(next);
+            }
+            next.start = start;
             next.time_revision = next.revision;
         }
         next.history.push(Event { kind, revision: next.revision, at, by, notify });
@@ -279,7 +283,12 @@ impl Booking {
         Ok(next)
     }
 
-    /// Whether the client was already found late for the present time of the visit.
+    /// The event that set the present time of the visit.
+    pub fn time_set(&self) -> Option<&Event> {
+        self.history.iter().find(|event| event.revision == self.time_revision)
+    }
+
+    /// The event by which the client was found late for the present time of the visit, if there is one.
     pub fn found_late(&self) -> Option<&Event> {
         self.history
             .iter()
@@ -374,6 +383,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_visit_that_only_changes_its_length_is_no_news() {
+        let longer =
+            Operation::Reschedule { start: booking().start, end: "2026-11-23T12:00:00Z".parse().unwrap() };
+        let after = booking().after(longer, made(), Source::Staff, Notify::ByRules).unwrap();
+        assert_eq!((after.revision, after.time_revision, after.history.len()), (2, 1, 1));
+    }
+
+    #[test]
     fn found_late_counts_for_the_present_time_only() {
         let late = booking().after(Operation::RunLate, made(), Source::System, Notify::ByRules).unwrap();
         assert_eq!(late.revision, 1, "an observation is no revision");
@@ -387,9 +404,9 @@ pub(crate) mod tests {
 
     #[test]
     fn the_history_is_bounded() {
-        let mut booking = booking();
+        let (mut booking, step) = (booking(), jiff::SignedDuration::from_mins(30));
         for _ in 0..HISTORY * 2 {
-            let to = Operation::Reschedule { start: booking.start, end: booking.end };
+            let to = Operation::Reschedule { start: booking.start + step, end: booking.end + step };
             booking = booking.after(to, made(), Source::Staff, Notify::ByRules).unwrap();
         }
         assert_eq!(booking.history.len(), HISTORY);

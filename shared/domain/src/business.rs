@@ -27,7 +27,7 @@ pub struct Business {
     pub id: BusinessId,
     /// The name clients know it by; never empty (S61).
     pub name: Name,
-    /// The zone used where neither the recipient nor the location has one.
+    /// The zone of locations that have none of their own.
     pub zone: Zone,
     /// The language of clients who have none of their own.
     pub locale: Locale,
@@ -88,8 +88,9 @@ pub struct Location {
     pub id: LocationId,
     /// The name clients know it by.
     pub name: Name,
-    /// The zone its wall times are in.
-    pub zone: Zone,
+    /// The zone its wall times are in; none means that of the business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
     /// Where to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Name>,

@@ -75,15 +75,6 @@ pub enum Platform {
 }
 
 impl Client {
-    /// Whether there is an address for `channel`.
-    pub fn can_be_reached_by(&self, channel: Channel) -> bool {
-        match channel {
-            Channel::Email => self.email.is_some(),
-            Channel::Sms => self.phone.is_some(),
-            Channel::Push => !self.devices.is_empty(),
-        }
-    }
-
     /// The client's addresses on `channel` as logs may show them.
     pub fn masked_address(&self, channel: Channel) -> Option<String> {
         match channel {

@@ -1,13 +1,15 @@
 //! Deciding: whether a message that has come due may leave, on the facts of this moment.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::facts::Facts;
-use crate::ids::MessageId;
-use crate::message::Reason;
+use crate::message::{Message, Reason};
 use crate::notification_type::NotificationType;
 use crate::plan::{Outcome, candidates, judge, quiet_window};
-use crate::rule::QuietPolicy;
+use crate::quiet_hours::Window;
+use crate::rule::{QuietPolicy, RuleStep};
 use crate::trace::{Check, Trace, Verdict};
 
 /// What to do with a message that has come due.
@@ -26,19 +28,18 @@ pub fn asks_for_future_booking(kind: NotificationType) -> bool {
     kind == NotificationType::NoShowRecovery
 }
 
-/// Decides about the message `id` at `now` (UTC). `future_booking`: whether the client has another visit ahead; only asked
-/// for types of which [`asks_for_future_booking`] says so.
-pub fn decide(facts: &Facts, id: &MessageId, future_booking: bool, now: Timestamp) -> (Decision, Trace) {
-    let Some(candidate) =
-        candidates(facts).into_iter().find(|candidate| candidate.id(facts).as_ref() == Some(id))
-    else {
+/// Decides about a message at `now` (UTC). `future_booking`: whether the client has another visit ahead; only asked for types of
+/// which [`asks_for_future_booking`] says so.
+pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Timestamp) -> (Decision, Trace) {
+    let planned_by = as_planned(facts, message);
+    let facts = planned_by.as_ref().unwrap_or(facts);
+    let candidate =
+        candidates(facts).into_iter().find(|candidate| candidate.id(facts).as_ref() == Some(&message.id));
+    let Some(candidate) = candidate else {
         let mut trace = Trace::new(now, facts.rules.version);
         let booking = &facts.booking;
-        let because = format!(
-            "the booking is {}, revision {}, and no longer calls for it",
-            booking.status.name(),
-            booking.revision
-        );
+        let (status, revision) = (booking.status.name(), booking.revision);
+        let because = format!("the booking is {status}, revision {revision}, and no longer calls for it");
         trace.note(Check::Owed, Verdict::Suppress, because);
         return (Decision::Suppress(Reason::NotOwed), trace);
     };
@@ -62,18 +63,35 @@ pub fn decide(facts: &Facts, id: &MessageId, future_booking: bool, now: Timestam
         trace.note(Check::UseBy, Verdict::Suppress, format!("of use until {not_after}, now is {now}"));
         return (Decision::Suppress(Reason::TooLate), trace);
     }
-    // It was due outside quiet hours; has it been held up into them?
-    if candidate.quiet != QuietPolicy::Send
-        && let Some(window) = quiet_window(facts, &candidate, now)
-    {
-        let ends = window.ends;
-        let because = format!("{now} is within quiet hours {} to {ends}", window.opens);
-        if candidate.not_after.is_none_or(|not_after| ends < not_after) {
-            trace.note(Check::QuietHours, Verdict::Move, because);
-            return (Decision::Defer(ends), trace);
+    // It was due outside quiet hours, or in them as the rule allows; has it been held up into them?
+    let Some(Window { opens, ends }) = quiet_window(facts, &candidate, now) else {
+        return (Decision::Send, trace);
+    };
+    let because = format!("{now} is within quiet hours {opens} to {ends}");
+    let (decision, verdict) = match candidate.quiet {
+        _ if candidate.not_after.is_none_or(|not_after| ends < not_after) => {
+            (Decision::Defer(ends), Verdict::Move)
         }
-        trace.note(Check::QuietHours, Verdict::Suppress, because);
-        return (Decision::Suppress(Reason::QuietHours), trace);
+        QuietPolicy::Send => (Decision::Send, Verdict::Pass),
+        QuietPolicy::Advance | QuietPolicy::Drop => {
+            (Decision::Suppress(Reason::QuietHours), Verdict::Suppress)
+        }
+    };
+    trace.note(Check::QuietHours, verdict, because);
+    (decision, trace)
+}
+
+/// The facts with the rule's steps as they were when the message was planned: moving a step to another time is about messages to come,
+/// and takes none away that was promised. Switching off the type or the channel is about all of them. `None` where the rule has the step.
+fn as_planned(facts: &Facts, message: &Message) -> Option<Facts> {
+    let mut rule = facts.rules.of(message.kind);
+    let has_step = rule.steps.iter().any(|step| step.timing == message.step);
+    let has_channel = rule.steps.iter().any(|step| step.channels.contains(&message.channel));
+    if has_step || !has_channel {
+        return None;
     }
-    (Decision::Send, trace)
+    rule.steps = vec![RuleStep { timing: message.step.clone(), channels: BTreeSet::from([message.channel]) }];
+    let mut facts = facts.clone();
+    facts.rules.changed.insert(message.kind, rule);
+    Some(facts)
 }

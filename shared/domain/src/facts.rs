@@ -34,9 +34,10 @@ impl Facts {
         self.clients.iter().find(|client| &client.id == id)
     }
 
-    /// The zone whose night a client's messages respect: the client's, else the location's.
+    /// The zone whose night a client's messages respect: the client's, else that of the booking, which is
+    /// the location's, or where it has none the business's.
     pub fn quiet_zone<'a>(&'a self, client: &'a Client) -> &'a Zone {
-        client.zone.as_ref().unwrap_or(&self.location.zone)
+        client.zone.as_ref().unwrap_or(&self.booking.zone)
     }
 
     /// The quiet hours that hold here: the location's, else the business's.

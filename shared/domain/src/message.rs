@@ -60,7 +60,7 @@ fn digest(text: &str) -> String {
 pub enum MessageStatus {
     /// Waits for its time.
     Planned,
-    /// Waits for the end of quiet hours.
+    /// Waits for another time than its own: the end of quiet hours, just before they begin, or the provider.
     Deferred,
     /// Due, on its way to the provider.
     Queued,
@@ -116,8 +116,21 @@ pub enum Reason {
     TemplateError,
     /// The provider says the address cannot be reached, now or ever.
     InvalidAddress,
+    /// The provider could not be reached, and the last attempt was used up.
+    ProviderDown,
+    /// The provider throttled, and the last attempt was used up.
+    Throttled,
     /// The provider will not take it: the account, the sender or the content is at fault.
     Refused,
+}
+
+/// A claim on a message that is being sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Until when (UTC, wall clock) the invocation may be at work.
+    pub until: Timestamp,
+    /// The invocation's id: two that claim at the same instant still differ.
+    pub holder: String,
 }
 
 /// A message in the ledger.
@@ -159,9 +172,9 @@ pub struct Message {
     /// How often it was handed to the provider.
     #[serde(default)]
     pub attempts: u32,
-    /// While `sending`: until when (UTC, wall clock) the invocation that claimed it may still be at work.
+    /// While `sending`: who is at work on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease_until: Option<Timestamp>,
+    pub lease: Option<Lease>,
     /// The judgement at planning and the latest one at sending.
     pub traces: Vec<Trace>,
 }

@@ -14,7 +14,7 @@ use crate::ids::{CheckId, ClientId, MessageId};
 use crate::message::{CheckKind, MessageKey, Reason, check_id};
 use crate::notification_type::NotificationType;
 use crate::quiet_hours::Window;
-use crate::rule::{Ending, LatePolicy, QuietPolicy, Rule};
+use crate::rule::{Ending, LatePolicy, QuietPolicy, Rule, RuleStep};
 use crate::timing::{Anchors, Timing};
 use crate::trace::{Check, Trace, Verdict};
 
@@ -181,7 +181,8 @@ fn news(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
             if told.contains(&candidate.channel) {
                 continue;
             }
-            if !silenced(candidate.notify, candidate.channel) {
+            // What cannot reach the client does not stand for what can.
+            if obstacle(facts, &candidate, &mut Trace::new(event.at, facts.rules.version)).is_none() {
                 told_now.insert(candidate.channel);
             }
             found.push(Candidate {
@@ -201,10 +202,16 @@ fn force_sms(rule: &mut Rule) {
             step.channels.clear();
         }
     }
-    if !rule.steps.iter().any(|step| step.channels.contains(&Channel::Sms))
-        && let Some(first) = rule.steps.first_mut()
-    {
-        first.channels.insert(Channel::Sms);
+    if rule.steps.iter().any(|step| step.channels.contains(&Channel::Sms)) {
+        return;
+    }
+    match rule.steps.first_mut() {
+        Some(first) => {
+            first.channels.insert(Channel::Sms);
+        }
+        None => rule
+            .steps
+            .push(RuleStep { timing: Timing::Immediately, channels: BTreeSet::from([Channel::Sms]) }),
     }
 }
 
@@ -214,9 +221,7 @@ fn reminders(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
     if !booking.status.is_ahead() {
         return;
     }
-    let Some(time_set) = booking.history.iter().find(|event| event.revision == booking.time_revision) else {
-        return;
-    };
+    let Some(time_set) = booking.time_set() else { return };
     // Where the rule waits for the confirmation, a reminder is known of only from then on.
     let confirmed_at =
         booking.history.iter().rev().find(|event| event.kind == EventKind::Confirmed).map(|event| event.at);
@@ -281,7 +286,7 @@ fn steps<'a>(
         event: event.at,
         start: facts.booking.start,
         end: facts.booking.end,
-        zone: &facts.location.zone,
+        zone: &facts.booking.zone,
     };
     rule.steps.iter().filter(|_| rule.enabled).flat_map(move |step| {
         step.channels.iter().map(move |channel| Candidate {
@@ -475,7 +480,7 @@ fn checks(facts: &Facts) -> Vec<PlannedCheck> {
         .collect()
 }
 
-/// When an attendance check is due for the booking as it is, or `None` when the rules ask for none.
+/// When an attendance check is due for the booking as it is, or `None` when none is called for.
 pub fn check_due(facts: &Facts, kind: CheckKind) -> Option<Timestamp> {
     let booking = &facts.booking;
     let timing = match kind {
@@ -486,12 +491,14 @@ pub fn check_due(facts: &Facts, kind: CheckKind) -> Option<Timestamp> {
         }
         CheckKind::NoShow => Timing::AfterEnd(facts.business.no_show_after_minutes?.interval()?),
     };
-    Some(timing.resolve(Anchors {
+    let due = timing.resolve(Anchors {
         event: booking.start,
         start: booking.start,
         end: booking.end,
-        zone: &facts.location.zone,
-    }))
+        zone: &booking.zone,
+    });
+    // A visit that was entered when it had begun, or was over, is somebody's record of it: nobody is late.
+    booking.time_set().filter(|time_set| time_set.at < due).map(|_| due)
 }
 
 #[cfg(test)]
@@ -524,6 +531,12 @@ mod tests {
             .collect();
         lines.sort();
         lines
+    }
+
+    /// A planned message as it stands in the ledger.
+    fn row(facts: &Facts, planned: &PlannedMessage) -> Message {
+        let plan = Plan { messages: vec![planned.clone()], checks: vec![] };
+        reconcile(facts, &plan, &[], &[], Timestamp::UNIX_EPOCH).messages.remove(0)
     }
 
     fn after(facts: &mut Facts, operation: Operation, when: &str) {
@@ -707,7 +720,7 @@ mod tests {
         let plan = plan(&facts, at("2026-11-23T11:00:00Z"));
         let recovery =
             plan.messages.iter().find(|message| message.kind == NotificationType::NoShowRecovery).unwrap();
-        let decide_at = |future, now| decide(&facts, &recovery.id, future, at(now)).0;
+        let decide_at = |future, now| decide(&facts, &row(&facts, recovery), future, at(now)).0;
         assert_eq!(decide_at(false, "2026-11-24T11:00:00Z"), Decision::Send);
         assert_eq!(decide_at(true, "2026-11-24T11:00:00Z"), Decision::Suppress(Reason::FutureBooking));
         assert_eq!(decide_at(false, "2026-11-24T10:59:59Z"), Decision::Defer(at("2026-11-24T11:00:00Z")));
@@ -747,16 +760,16 @@ mod tests {
             .find(|m| m.kind == NotificationType::Reminder && m.channel == Channel::Sms)
             .unwrap();
         // Held up past the visit's start.
-        let (decision, trace) = decide(&facts, &sms.id, false, at("2026-11-23T10:00:00Z"));
+        let (decision, trace) = decide(&facts, &row(&facts, sms), false, at("2026-11-23T10:00:00Z"));
         assert_eq!(decision, Decision::Suppress(Reason::TooLate));
-        assert_eq!(trace.steps.last().unwrap().check, Check::UseBy);
-        assert_eq!(trace.steps.last().unwrap().verdict, Verdict::Suppress);
+        assert_eq!(trace.findings.last().unwrap().check, Check::UseBy);
+        assert_eq!(trace.findings.last().unwrap().verdict, Verdict::Suppress);
         // Of a booking that has been cancelled.
         let mut cancelled = facts.clone();
         after(&mut cancelled, Operation::Cancel, "2026-11-23T07:00:00Z");
-        let (decision, trace) = decide(&cancelled, &sms.id, false, at("2026-11-23T08:00:00Z"));
+        let (decision, trace) = decide(&cancelled, &row(&facts, sms), false, at("2026-11-23T08:00:00Z"));
         assert_eq!(decision, Decision::Suppress(Reason::NotOwed));
-        assert_eq!(trace.steps.last().unwrap().check, Check::Owed);
+        assert_eq!(trace.findings.last().unwrap().check, Check::Owed);
     }
 
     #[test]
@@ -770,7 +783,100 @@ mod tests {
             .find(|m| m.kind == NotificationType::BookingCreated && m.channel == Channel::Sms)
             .unwrap();
         assert_eq!(
-            decide(&facts, &sms.id, false, at("2026-11-20T23:10:00Z")).0,
+            decide(&facts, &row(&facts, sms), false, at("2026-11-20T23:10:00Z")).0,
+            Decision::Defer(at("2026-11-21T08:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_newer_notice_that_cannot_reach_the_client_does_not_hide_an_older_one() {
+        let mut facts = salon();
+        facts.clients[0].bans.types.insert(NotificationType::BookingRescheduled);
+        let to = Operation::Reschedule { start: at("2026-11-25T15:00:00Z"), end: at("2026-11-25T16:00:00Z") };
+        after(&mut facts, to, "2026-11-20T13:00:00Z");
+        let lines = lines(&plan(&facts, at("2026-11-20T13:00:00Z")));
+        assert!(lines.contains(&"booking_rescheduled immediately sms: Banned".to_owned()));
+        assert!(
+            lines.contains(&"booking_created immediately sms: 2026-11-20T12:00:00Z".to_owned()),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn a_rule_that_comes_after_its_moment_sends_nothing_old() {
+        let mut facts = salon();
+        let switch = |facts: &mut Facts, enabled| {
+            let mut rule = facts.rules.of(NotificationType::BookingCreated);
+            rule.enabled = enabled;
+            facts.rules.changed.insert(NotificationType::BookingCreated, rule);
+        };
+        switch(&mut facts, false);
+        let (mut ledger, mut checks) = (vec![], vec![]);
+        applied(&facts, &mut ledger, &mut checks, at("2026-11-20T12:00:00Z"));
+        switch(&mut facts, true);
+        applied(&facts, &mut ledger, &mut checks, at("2026-11-22T12:00:00Z"));
+        let created: Vec<_> =
+            ledger.iter().filter(|row| row.kind == NotificationType::BookingCreated).collect();
+        assert_eq!(created.len(), 3);
+        assert!(created.iter().all(|row| row.reason == Some(Reason::TooLate)), "{created:#?}");
+    }
+
+    #[test]
+    fn moving_a_rules_step_takes_no_promised_reminder_away_and_switching_the_channel_off_does() {
+        let mut facts = salon();
+        let planned = plan(&facts, at("2026-11-20T12:00:00Z"));
+        let is_sms = |m: &&PlannedMessage| m.kind == NotificationType::Reminder && m.channel == Channel::Sms;
+        let sms = row(&facts, planned.messages.iter().find(is_sms).unwrap());
+        let mut rule = facts.rules.of(NotificationType::Reminder);
+        for step in &mut rule.steps {
+            if step.channels.contains(&Channel::Sms) {
+                step.timing = "3h before start".parse().unwrap();
+            }
+        }
+        facts.rules.changed.insert(NotificationType::Reminder, rule.clone());
+        assert_eq!(decide(&facts, &sms, false, at("2026-11-23T08:00:00Z")).0, Decision::Send);
+        rule.steps.retain(|step| !step.channels.contains(&Channel::Sms));
+        facts.rules.changed.insert(NotificationType::Reminder, rule);
+        let decision = decide(&facts, &sms, false, at("2026-11-23T08:00:00Z")).0;
+        assert_eq!(decision, Decision::Suppress(Reason::NotOwed));
+    }
+
+    #[test]
+    fn s55_a_visit_entered_after_the_fact_makes_nobody_late() {
+        let mut facts = salon();
+        facts.business.no_show_after_minutes = Some(30.try_into().unwrap());
+        assert_eq!(plan(&facts, at("2026-11-20T12:00:00Z")).checks.len(), 2);
+        facts.booking = facts.booking.created(at("2026-11-23T18:00:00Z"), Notify::ByRules);
+        assert_eq!(plan(&facts, at("2026-11-23T18:00:00Z")).checks, []);
+    }
+
+    #[test]
+    fn s35_the_tick_sends_an_sms_where_the_rule_is_off_and_has_no_step() {
+        let mut facts = salon();
+        let mut rule = facts.rules.of(NotificationType::BookingCreated);
+        (rule.enabled, rule.steps) = (false, vec![]);
+        facts.rules.changed.insert(NotificationType::BookingCreated, rule);
+        facts.booking = facts.booking.created(at("2026-11-20T12:00:00Z"), Notify::Yes);
+        let lines = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
+        assert!(
+            lines.contains(&"booking_created immediately sms: 2026-11-20T12:00:00Z".to_owned()),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn s27_policy_send_is_about_what_the_morning_would_make_useless_only() {
+        let mut facts = salon();
+        let mut rule = facts.rules.of(NotificationType::BookingCreated);
+        rule.quiet = QuietPolicy::Send;
+        facts.rules.changed.insert(NotificationType::BookingCreated, rule);
+        facts.booking = facts.booking.created(at("2026-11-20T22:50:00Z"), Notify::ByRules);
+        let plan = plan(&facts, at("2026-11-20T22:50:00Z"));
+        let is_sms =
+            |m: &&PlannedMessage| m.kind == NotificationType::BookingCreated && m.channel == Channel::Sms;
+        let sms = row(&facts, plan.messages.iter().find(is_sms).unwrap());
+        assert_eq!(
+            decide(&facts, &sms, false, at("2026-11-20T23:10:00Z")).0,
             Decision::Defer(at("2026-11-21T08:00:00Z"))
         );
     }
@@ -874,14 +980,14 @@ mod tests {
             for message in plan(&facts, made).messages {
                 match message.outcome {
                     Outcome::Leaves(due) | Outcome::Deferred(due) => {
-                        prop_assert_eq!(decide(&facts, &message.id, false, due).0, Decision::Send);
+                        prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Send);
                         if message.channel.keeps_quiet_hours() {
                             let hours = facts.quiet_hours().unwrap();
-                            prop_assert!(hours.window_around(due, &facts.location.zone).is_none());
+                            prop_assert!(hours.window_around(due, &facts.booking.zone).is_none());
                         }
                     }
                     Outcome::Withheld(reason, due) => {
-                        prop_assert_eq!(decide(&facts, &message.id, false, due).0, Decision::Suppress(reason));
+                        prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Suppress(reason));
                     }
                 }
             }

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::ids::{CheckId, MessageId};
-use crate::message::{AttendanceCheck, Message, MessageStatus};
+use crate::message::{AttendanceCheck, Message, MessageStatus, Reason};
+use crate::notification_type::NotificationType;
 use crate::plan::{Outcome, Plan, PlannedMessage};
 
 /// What is due within this time is queued at once, with a delay, since the Scheduler is precise to a minute only.
@@ -39,7 +40,7 @@ pub fn reconcile(
 
     for planned in &plan.messages {
         let present = existing.get(&planned.id).copied();
-        let Some(wanted) = as_message(facts, planned, present, now) else {
+        let Some(wanted) = as_message(facts, planned, present, messages, now) else {
             continue;
         };
         if wanted.status == MessageStatus::Queued {
@@ -52,7 +53,8 @@ pub fn reconcile(
     for message in messages {
         let owed = plan.messages.iter().any(|planned| planned.id == message.id);
         if message.status.is_open() && !owed {
-            difference.messages.push(Message { status: MessageStatus::Superseded, ..message.clone() });
+            let (status, reason) = (MessageStatus::Superseded, Some(Reason::NotOwed));
+            difference.messages.push(Message { status, reason, ..message.clone() });
         }
     }
     reconcile_checks(facts, plan, checks, &mut difference);
@@ -64,6 +66,7 @@ fn as_message(
     facts: &Facts,
     planned: &PlannedMessage,
     present: Option<&Message>,
+    ledger: &[Message],
     now: Timestamp,
 ) -> Option<Message> {
     let (status, due, reason) = match planned.outcome {
@@ -73,6 +76,13 @@ fn as_message(
         Outcome::Leaves(due) => (MessageStatus::Planned, due, None),
         Outcome::Deferred(due) => (MessageStatus::Deferred, due, None),
         Outcome::Withheld(reason, due) => (MessageStatus::Suppressed, due, Some(reason)),
+    };
+    let (status, reason) = match present {
+        // A rule that came after its moment: the event was planned for without it, so it is for events to come.
+        None if due <= now && was_planned_for(ledger, planned) => {
+            (MessageStatus::Suppressed, Some(Reason::TooLate))
+        }
+        _ => (status, reason),
     };
     if let Some(present) = present {
         let judged_at = present.traces.last().map(|trace| trace.at);
@@ -108,9 +118,16 @@ fn as_message(
         text: None,
         provider_id: None,
         attempts: present.map_or(0, |present| present.attempts),
-        lease_until: None,
+        lease: None,
         traces: vec![planned.trace.clone()],
     })
+}
+
+/// Whether the revision that calls for a message was planned for this client before: rows of one client are written all or none.
+fn was_planned_for(ledger: &[Message], planned: &PlannedMessage) -> bool {
+    // Being found late is noticed within a revision and not by one.
+    planned.kind != NotificationType::RunningLate
+        && ledger.iter().any(|row| row.client_id == planned.client_id && row.revision >= planned.revision)
 }
 
 fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[AttendanceCheck], difference: &mut Difference) {

@@ -83,6 +83,10 @@ impl ResourceDay {
         Self { business_id, resource_id, day, slots: Vec::new() }
     }
 
+    /// The most holds a day takes, so that it stays well below DynamoDB's 400 KB for an item.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+    const MOST: usize = 2500;
+
     /// Adds a hold, replacing an older one of the same booking. `false`, and nothing changed, when more than `capacity` bookings
     /// would hold the resource at some instant.
     pub fn hold(&mut self, slot: Slot, capacity: u32) -> bool {
@@ -99,7 +103,7 @@ impl ResourceDay {
             .map(|at| others.iter().filter(|other| other.start <= at.start && at.start < other.end).count())
             .max()
             .unwrap_or(0);
-        if most >= usize::try_from(capacity).unwrap_or(usize::MAX) {
+        if most >= usize::try_from(capacity).unwrap_or(usize::MAX) || self.slots.len() >= Self::MOST {
             return false;
         }
         self.release(&slot.booking_id);

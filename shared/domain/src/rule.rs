@@ -167,7 +167,7 @@ impl Rule {
             if step.channels.is_empty() {
                 return wrong(format!("steps[{index}].channels"), "at least one channel");
             }
-            if !seen.insert(&step.timing) {
+            if !seen.insert(step.timing.on_a_sample_day()) {
                 return wrong(format!("steps[{index}].timing"), "each timing once");
             }
             let (fits, expected) = match kind {

@@ -36,7 +36,7 @@ pub enum Timing {
     },
 }
 
-/// A length of time in the unit it was given in: 1 to 90 days.
+/// A length of time in the unit it was given in: a minute to 90 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval {
     amount: u32,
@@ -92,6 +92,13 @@ impl Timing {
                     .unwrap_or(anchors.start)
             }
         }
+    }
+
+    /// The instant it names for a visit on a day without a change of clocks: timings that agree on it are the same to people.
+    pub(crate) fn on_a_sample_day(&self) -> Timestamp {
+        let start = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365);
+        let utc = Zone(jiff::tz::TimeZone::UTC);
+        self.resolve(Anchors { event: Timestamp::UNIX_EPOCH, start, end: start, zone: &utc })
     }
 
     /// Whether the timing leads up to the visit, so that a booking made late can miss it.

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One check.
+/// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct Finding {
     /// What was looked at.
     pub check: Check,
     /// What came of it.
     pub verdict: Verdict,
-    /// The inputs, readable by staff; holds no address and no name.
+    /// The inputs, readable by staff; holds no name, and addresses only masked.
     pub because: String,
 }
 
@@ -38,6 +38,8 @@ pub enum Check {
     QuietHours,
     /// Could the text be made?
     Template,
+    /// Did the provider take it?
+    Provider,
 }
 
 /// What came of a check.
@@ -60,17 +62,17 @@ pub struct Trace {
     /// The version of the rules it was made by.
     pub rules_version: u64,
     /// The checks in the order they were made. A suppressing check is the last.
-    pub steps: Vec<Step>,
+    pub findings: Vec<Finding>,
 }
 
 impl Trace {
     /// An empty trace.
     pub fn new(at: Timestamp, rules_version: u64) -> Self {
-        Self { at, rules_version, steps: Vec::new() }
+        Self { at, rules_version, findings: Vec::new() }
     }
 
     /// Notes a check.
     pub fn note(&mut self, check: Check, verdict: Verdict, because: impl Into<String>) {
-        self.steps.push(Step { check, verdict, because: because.into() });
+        self.findings.push(Finding { check, verdict, because: because.into() });
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An IANA time zone that is known to exist, such as `Europe/Lisbon`. Serialized as its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Zone(TimeZone);
+pub struct Zone(pub(crate) TimeZone);
 
 /// Why a text is not a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ impl std::str::FromStr for Zone {
     fn from_str(name: &str) -> Result<Self, UnknownZone> {
         TimeZone::get(name)
             .ok()
-            .filter(|zone| zone.iana_name().is_some())
+            .filter(|zone| zone.iana_name().is_some_and(|name| name != "Factory"))
             .map(Self)
             .ok_or_else(|| UnknownZone(name.to_owned()))
     }

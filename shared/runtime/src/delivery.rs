@@ -1,6 +1,7 @@
 //! What the three delivering functions do with a batch.
 
-use app::deliver::{Delivered, Shift, chain, deliver};
+use app::deliver::{Delivered, Shift, deliver};
+use app::error::chain;
 use app::ports::{ClientBookings, Provider, Read, SetTimer, WriteFacts, WriteLedger};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
@@ -22,14 +23,15 @@ pub async fn deliver_batch(
     // Nobody else touches a claimed message while this invocation can still be at work on it.
     let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
     let until = Timestamp::from_millisecond(deadline)?;
+    let holder = event.context.request_id.as_str();
     let response = each_due(event.payload, |due| async move {
-        match deliver(store, timers, provider, &due, Shift { wall: now(), until }).await {
+        match deliver(store, timers, provider, &due, Shift { holder, wall: now(), until }).await {
             Ok(delivered) => {
-                tracing::info!(due.id = due.what.timer_name(), ?delivered, "delivered");
+                tracing::info!(due.id = %due.what, ?delivered, "delivered");
                 if matches!(delivered, Delivered::Again(_)) { Record::Again } else { Record::Done }
             }
             Err(error) => {
-                tracing::error!(due.id = due.what.timer_name(), error = %chain(&error), "could not deliver");
+                tracing::error!(due.id = %due.what, error = %chain(&error), "could not deliver");
                 Record::Again
             }
         }
