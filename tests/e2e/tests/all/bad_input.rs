@@ -337,7 +337,7 @@ fn a_request_that_is_no_request_is_refused_and_changes_nothing() {
         Case::get("an id of the wrong form", "/v1/bookings/a%23b").is(404),
         Case::get("an id that is a path", "/v1/bookings/..%2F..%2Fclients").is(404),
         Case::get("an id that is not UTF-8", "/v1/bookings/%ff").is(404),
-        Case::new("a wrong method", "DELETE", "/v1/business", "").is(405),
+        Case::new("a wrong method", "PUT", "/v1/business", "{}").is(405),
         Case::new("a wrong method on a booking", "PUT", &format!("/v1/bookings/{booking}"), "{}").is(405),
         Case::get("a GET of an operation", &format!("/v1/bookings/{booking}/cancel")).is(405),
         Case::post("an unknown operation", &format!("/v1/bookings/{booking}/explode"), json!({})).is(404),

@@ -165,7 +165,9 @@ impl<'a> Salon<'a> {
         of_kind
             .map(|message| {
                 let text = |field: &str| message[field].as_str().unwrap_or_default().to_owned();
-                format!("{} {} {}", text("channel"), text("status"), text("reason")).trim_end().to_owned()
+                // There is but one reason to supersede.
+                let reason = if message["status"] == "superseded" { String::new() } else { text("reason") };
+                format!("{} {} {reason}", text("channel"), text("status")).trim_end().to_owned()
             })
             .collect()
     }
