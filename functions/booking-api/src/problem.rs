@@ -237,8 +237,8 @@ mod tests {
             of(422, "zone", r#"an IANA time zone such as "Europe/Lisbon", got "Mars/Olympus""#)
         );
         assert_eq!(
-            problem::<LocationFields>(r#"{"name":"x"}"#),
-            of(422, "zone", "a value: the field is missing")
+            problem::<LocationFields>(r#"{"zone":"UTC"}"#),
+            of(422, "name", "a value: the field is missing")
         );
         assert_eq!(
             problem::<ClientFields>(r#"{"name":"x","phone":"abc"}"#),

@@ -1,5 +1,7 @@
 //! What the three delivering functions do with a batch.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::chain;
 use app::ports::{ClientBookings, Provider, Read, SetTimer, WriteFacts, WriteLedger};
@@ -23,8 +25,10 @@ pub async fn deliver_batch(
     // Nobody else touches a claimed message while this invocation can still be at work on it.
     let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
     let until = Timestamp::from_millisecond(deadline)?;
-    let holder = event.context.request_id.as_str();
+    // A holder for each record: a message that is twice in this batch must not take its other copy's claim for its own.
+    let (invocation, records) = (event.context.request_id.as_str(), &AtomicUsize::new(0));
     let response = each_due(event.payload, |due| async move {
+        let holder = &format!("{invocation}/{}", records.fetch_add(1, Ordering::Relaxed));
         match deliver(store, timers, provider, &due, Shift { holder, wall: now(), until }).await {
             Ok(delivered) => {
                 tracing::info!(due.id = %due.what, ?delivered, "delivered");
