@@ -209,3 +209,29 @@ fn a_provider_whose_answer_is_lost_is_asked_again_by_email_and_never_by_sms() {
         "an e-mail too many rather than one too few"
     );
 }
+
+#[test]
+fn a_message_that_is_many_times_in_one_batch_leaves_once() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let booking = salon.book(&salon.day(2, "15:00"));
+    let schedules = stack.schedules();
+    let input = |part: &str| {
+        let of_part = |schedule: &&Value| schedule["target"].as_str().unwrap().ends_with(part);
+        let schedule = schedules.iter().find(of_part).unwrap();
+        let fires = schedule["next_fire"].as_str().unwrap();
+        schedule["input"].as_str().unwrap().replace("<aws.scheduler.scheduled-time>", fires)
+    };
+    for (function, queue) in [("deliver-sms", "SmsQueue"), ("deliver-push", "PushQueue")] {
+        let body = input(queue);
+        let record =
+            |copy: u32| json!({ "messageId": format!("{queue}-{copy}"), "body": body, "attributes": {} });
+        let batch = json!({ "Records": (0..8).map(record).collect::<Vec<_>>() });
+        stack.control.post(&format!("/invoke/{function}"), &batch).ok();
+    }
+    assert_eq!(salon.sent("sms", &salon.client.phone).len(), 1 + 1, "the notice and one reminder");
+    assert_eq!(salon.sent("push", &salon.client.device).len(), 1 + 1);
+    salon.run_to(&salon.day(2, "14:59"));
+    assert_eq!(salon.statuses(&booking, "reminder"), ["push accepted", "sms accepted", "push accepted"]);
+    assert_eq!(salon.left().len(), 6);
+}
