@@ -34,6 +34,8 @@ pub struct Stack {
     /// Address of the outbox page and the time machine.
     pub control: String,
     environment: BTreeMap<String, String>,
+    /// Held while the stack is up: two stacks would overwrite each other's data.
+    _lock: fs::File,
 }
 
 /// Where the stack keeps its data.
@@ -60,6 +62,7 @@ impl Stack {
     /// Starts the stack at `port` (the API; the control page is beside it) and waits until it is ready.
     pub fn start(port: u16, keep: bool) -> Result<Self> {
         let root = workspace::root();
+        let lock = lock(&root.join(".local/lock"))?;
         let mut command = Command::new(root.join("target/local/local-stack"));
         command
             .current_dir(&root)
@@ -81,6 +84,7 @@ impl Stack {
             control: text(&ready, "control")?,
             environment: environment(&ready)?,
             server,
+            _lock: lock,
         };
         write_private(&saved_file(), &serde_json::to_string_pretty(&stack.environment)?)?;
         Ok(stack)
@@ -108,6 +112,23 @@ impl Drop for Stack {
     fn drop(&mut self) {
         // Its tables are gone with it; a file that is already missing is as good.
         let _ = fs::remove_file(saved_file());
+    }
+}
+
+/// Takes the checkout's lock, which ends with this process however it ends.
+fn lock(path: &Path) -> Result<fs::File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("`cargo xtask run` is up in this checkout already; stop that one first")
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
@@ -193,6 +214,16 @@ mod tests {
         let environment = environment(&ready).unwrap();
         assert_eq!(environment["BOOKINGS_TABLE"], "bookings");
         assert_eq!(environment["AWS_ENDPOINT_URL"], "http://127.0.0.1:4602");
+    }
+
+    #[test]
+    fn a_second_stack_in_a_checkout_is_refused() {
+        let path = std::env::temp_dir().join(format!("xtask-lock-{}", std::process::id()));
+        let first = lock(&path).unwrap();
+        assert!(lock(&path).unwrap_err().to_string().contains("already"));
+        drop(first);
+        lock(&path).unwrap();
+        fs::remove_file(path).unwrap();
     }
 
     #[test]
