@@ -319,10 +319,10 @@ fn outcome(message: &Value) -> String {
 fn why(message: &Value) -> String {
     let mut why = vec![words(&message["step"])];
     let traces = message["traces"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for step in traces.iter().flat_map(|trace| trace["steps"].as_array().into_iter().flatten()) {
-        if step["verdict"] != "pass" {
-            let because = with_local_times(step["because"].as_str().unwrap_or_default());
-            let reason = format!("{}: {because}", words(&step["check"]));
+    for finding in traces.iter().flat_map(|trace| trace["findings"].as_array().into_iter().flatten()) {
+        if finding["verdict"] != "pass" {
+            let because = with_local_times(finding["because"].as_str().unwrap_or_default());
+            let reason = format!("{}: {because}", words(&finding["check"]));
             if !why.contains(&reason) {
                 why.push(reason);
             }
@@ -373,7 +373,7 @@ mod tests {
     fn a_withheld_message_tells_what_stopped_it() {
         let message = json!({
             "status": "suppressed", "reason": "sms_off", "step": "2h before start",
-            "traces": [{ "steps": [
+            "traces": [{ "findings": [
                 { "check": "address", "verdict": "pass", "because": "sms: +351…78" },
                 { "check": "sms_option", "verdict": "suppress", "because": "the sms option is off" },
             ]}],

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use app::error::chain;
 use app::plan_booking::plan_booking;
 use app::plan_client::plan_client;
-use app::ports::{CancelTimer, ClientBookings, Enqueue, Item, Read, ReadLedger, Refs, SetTimer, WriteLedger};
+use app::ports::{
+    CancelTimer, ClientBookings, Enqueue, Item, PortError, Read, ReadLedger, Refs, SetAside, SetTimer,
+    WriteLedger,
+};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::ids::{BusinessId, ClientId};
@@ -26,45 +29,58 @@ enum Changed {
     Client(BusinessId, ClientId),
 }
 
-/// Plans everything a batch is about once, however many of its records are about it, and reports the records of what failed.
-/// Lambda brings back everything from the first of them on, which does no harm.
+/// A record that cannot be read, however often it comes.
+#[derive(Debug)]
+struct Poison {
+    sequence_number: String,
+    why: String,
+}
+
+/// Plans everything a batch is about once, however many of its records are about it. What may work on another try is reported by its
+/// records' sequence numbers, and Lambda brings back everything from the first of them on, which does no harm. What never will is set
+/// aside, since a record that keeps coming back holds up all that came after it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 pub async fn handle(
     store: &(impl Read + ReadLedger + WriteLedger + ClientBookings),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
+    failures: &impl SetAside,
     event: LambdaEvent<Event>,
 ) -> Result<DynamoDbEventResponse, Error> {
-    let (changed, mut failed) = read(event.payload.records);
-    let outcomes: Vec<_> = futures::stream::iter(changed)
-        .map(|(changed, records)| async move {
-            let outcome = guarded(async {
-                let planned = match &changed {
-                    Changed::Booking(refs) => plan_booking(store, timers, queues, refs, now()).await,
-                    Changed::Client(business, client) => {
-                        plan_client(store, timers, queues, (business, client), now()).await
-                    }
-                };
-                match planned {
-                    Ok(planned) => {
-                        tracing::info!(?changed, ?planned, "planned");
-                        Record::Done
-                    }
-                    Err(error) => {
-                        tracing::error!(?changed, error = %chain(&error), "could not plan");
-                        Record::Again
-                    }
-                }
-            });
-            (outcome.await, records)
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let again = outcomes.into_iter().filter(|(outcome, _)| *outcome == Record::Again);
-    failed.extend(again.flat_map(|(_, records)| records));
+    let (changed, poison) = read(event.payload.records);
+    let plan = |changed: Changed| async move {
+        match &changed {
+            Changed::Booking(refs) => plan_booking(store, timers, queues, refs, now()).await,
+            Changed::Client(business, client) => {
+                plan_client(store, timers, queues, (business, client), now()).await
+            }
+        }
+    };
+    let planned = futures::stream::iter(changed).map(|(changed, numbers)| async move {
+        let what = format!("{changed:?}");
+        let record = match guarded(plan(changed)).await {
+            Some(Ok(planned)) => {
+                tracing::info!(what, ?planned, "planned");
+                Record::Done
+            }
+            Some(Err(error)) if !matches!(error, PortError::Permanent { .. }) => {
+                tracing::warn!(what, error = %chain(&error), "could not plan this time");
+                Record::Again
+            }
+            Some(Err(error)) => set_aside(failures, &what, &chain(&error)).await,
+            None => set_aside(failures, &what, "planning panicked").await,
+        };
+        (record, numbers)
+    });
+    let mut outcomes: Vec<_> = planned.buffer_unordered(AT_ONCE).collect().await;
+    for Poison { sequence_number, why } in poison {
+        let what = format!("stream record {sequence_number}");
+        outcomes.push((set_aside(failures, &what, &why).await, vec![sequence_number]));
+    }
+    let again =
+        outcomes.into_iter().filter(|(record, _)| *record == Record::Again).flat_map(|(_, numbers)| numbers);
     let mut response = DynamoDbEventResponse::default();
-    response.batch_item_failures.extend(failed.into_iter().map(|number| {
+    response.batch_item_failures.extend(again.map(|number| {
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = Some(number);
         failure
@@ -72,27 +88,36 @@ pub async fn handle(
     Ok(response)
 }
 
-/// What a batch is about with its records' sequence numbers, and the numbers of records that cannot be read.
-fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<String>) {
-    let (mut changed, mut failed) = (HashMap::<_, Vec<String>>::new(), Vec::new());
-    for record in records {
-        let number = record.change.sequence_number.unwrap_or_default();
-        match serde_dynamo::from_item(record.change.new_image) {
-            Ok(Item::Booking(booking)) => {
-                changed.entry(Changed::Booking(Refs::from(&booking))).or_default().push(number);
-            }
-            Ok(Item::Client(client)) => {
-                changed.entry(Changed::Client(client.business_id, client.id)).or_default().push(number);
-            }
-            // The template's filter lets nothing else through.
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(record.sequence_number = number, error = %chain(&error), "a stream record could not be read");
-                failed.push(number);
-            }
+async fn set_aside(failures: &impl SetAside, what: &str, why: &str) -> Record {
+    tracing::error!(what, why, "cannot be planned and is set aside");
+    let text = serde_json::json!({ "what": what, "why": why }).to_string();
+    match failures.set_aside(text).await {
+        Ok(()) => Record::Done,
+        Err(error) => {
+            tracing::error!(what, error = %chain(&error), "could not even be set aside");
+            Record::Again
         }
     }
-    (changed, failed)
+}
+
+/// What a batch is about with its records' sequence numbers, and what cannot be read.
+fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison>) {
+    let (mut changed, mut poison) = (HashMap::<_, Vec<String>>::new(), Vec::new());
+    for record in records {
+        let sequence_number = record.change.sequence_number.unwrap_or_default();
+        let about = match serde_dynamo::from_item(record.change.new_image) {
+            Ok(Item::Booking(booking)) => Changed::Booking(Refs::from(&booking)),
+            Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),
+            // The template's filter lets nothing else through.
+            Ok(_) => continue,
+            Err(error) => {
+                poison.push(Poison { sequence_number, why: chain(&error) });
+                continue;
+            }
+        };
+        changed.entry(about).or_default().push(sequence_number);
+    }
+    (changed, poison)
 }
 
 #[cfg(test)]
@@ -104,12 +129,13 @@ mod tests {
         let event: Event =
             serde_json::from_str(include_str!("../tests/dynamodb_event_two_changes_and_poison.json"))
                 .unwrap();
-        let (changed, failed) = read(event.records);
+        let (changed, poison) = read(event.records);
         let found: Vec<_> =
             changed.into_iter().map(|(changed, numbers)| (format!("{changed:?}"), numbers)).collect();
         assert_eq!(found.len(), 1);
         assert!(found[0].0.starts_with("Booking(Refs {"), "{found:?}");
         assert_eq!(found[0].1, ["100", "101"]);
-        assert_eq!(failed, ["102"]);
+        let poison: Vec<_> = poison.into_iter().map(|poison| poison.sequence_number).collect();
+        assert_eq!(poison, ["102"]);
     }
 }

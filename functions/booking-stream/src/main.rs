@@ -2,7 +2,7 @@
 
 mod event;
 
-use aws::queues::{PerQueue, Queues};
+use aws::queues::{Failures, PerQueue, Queues};
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
@@ -30,5 +30,6 @@ async fn main() -> Result<(), Error> {
     };
     let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
     let schedules = Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
-    run(service_fn(|batch| event::handle(&tables, &schedules, &queues, batch))).await
+    let failures = Failures::new(&config, variable("FAILURES_QUEUE_URL")?);
+    run(service_fn(|batch| event::handle(&tables, &schedules, &queues, &failures, batch))).await
 }

@@ -443,6 +443,12 @@ pub trait Enqueue: Sync {
     fn enqueue(&self, due: &Due, delay_seconds: u32) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
+/// Keeps what cannot be handled, however often it is tried, for a person to look at.
+pub trait SetAside: Sync {
+    /// Keeps a JSON text.
+    fn set_aside(&self, what: String) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
 // ------------------------------------------------------------------ providers
 
 /// Where a message goes.

@@ -2,7 +2,7 @@
 
 use app::ports::DueWhat;
 #[cfg(feature = "sqs")]
-use app::ports::{Due, Enqueue, PortError};
+use app::ports::{Due, Enqueue, PortError, SetAside};
 use domain::channel::Channel;
 
 /// One value for each queue: their URLs, or their ARNs.
@@ -66,5 +66,29 @@ impl Enqueue for Queues {
             .await
             .map(|_| ())
             .map_err(|error| crate::error::port_error(operation, error))
+    }
+}
+
+/// [`SetAside`] on an SQS queue. Needs `sqs:SendMessage` on it.
+#[cfg(feature = "sqs")]
+#[derive(Debug, Clone)]
+pub struct Failures {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+#[cfg(feature = "sqs")]
+impl Failures {
+    /// The queue at this URL.
+    pub fn new(config: &aws_types::SdkConfig, url: String) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(config), url }
+    }
+}
+
+#[cfg(feature = "sqs")]
+impl SetAside for Failures {
+    async fn set_aside(&self, what: String) -> Result<(), PortError> {
+        let sent = self.client.send_message().queue_url(&self.url).message_body(what).send().await;
+        sent.map(|_| ()).map_err(|error| crate::error::port_error("setting a failure aside", error))
     }
 }

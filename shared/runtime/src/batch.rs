@@ -27,7 +27,7 @@ where
 {
     let outcomes = event.records.iter().map(|message| async {
         let outcome = match decode(message) {
-            Some(due) => guarded(handle(due)).await,
+            Some(due) => guarded(handle(due)).await.unwrap_or(Record::Again),
             None => Record::Again,
         };
         (message.message_id.clone(), outcome)
@@ -52,12 +52,10 @@ fn decode(message: &SqsMessage) -> Option<Due> {
         .ok()
 }
 
-/// Runs a record's work; a panic in it counts as a failure of the record alone.
-pub async fn guarded(work: impl Future<Output = Record>) -> Record {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!("a record's work panicked");
-        Record::Again
-    })
+/// Runs a record's work; a panic in it is `None`, and takes nothing else with it.
+pub async fn guarded<T>(work: impl Future<Output = T>) -> Option<T> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.inspect_err(|_| tracing::error!("a record's work panicked")).ok()
 }
 
 #[cfg(test)]

@@ -39,24 +39,15 @@ pub struct Stack {
 impl Stack {
     /// Starts a stack on ports of its own and waits until it is ready.
     pub fn start() -> Self {
-        Self::start_with(|template| template)
-    }
-
-    /// The same with a template that is changed in some detail.
-    pub fn start_with(change: impl FnOnce(String) -> String) -> Self {
         for program in programs() {
             assert!(program.exists(), "{} is missing: `cargo xtask test` builds it", program.display());
         }
         let name = thread::current().name().unwrap_or("stack").replace("::", "-");
         let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let template = change(std::fs::read_to_string(Path::new(ROOT).join("template.yaml")).unwrap());
-        let template_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.yaml"));
-        std::fs::write(&template_file, template).unwrap();
         let mut command = Command::new(built("local-stack"));
         command
             .current_dir(ROOT)
-            .args(["--functions-dir", "target/local", "--template"])
-            .arg(&template_file)
+            .args(["--functions-dir", "target/local", "--template", "template.yaml"])
             .args(["--base-port", &base_port().to_string()])
             .args(["--ministack", ".venv/bin/ministack", "--state-dir"])
             .arg(&state);
