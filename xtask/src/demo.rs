@@ -125,7 +125,7 @@ pub fn seed(stack: &Stack, keep: bool) -> Result<Salon> {
     )?;
     let location_id = create(
         "/v1/locations",
-        json!({ "name": "Salon Aurora, Chiado", "zone": ZONE, "address": "Rua Garrett 10, Lisboa" }),
+        json!({ "name": "Chiado", "zone": ZONE, "address": "Rua Garrett 10, Lisboa" }),
     )?;
     let resource_id =
         create("/v1/resources", json!({ "name": "Ines", "kind": "specialist", "location_id": location_id }))?;
