@@ -9,17 +9,20 @@ use app::check_attendance::check_attendance;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
 use app::plan_booking::plan_booking;
+use app::plan_client::plan_client;
 use app::ports::{Due, DueWhat, NewId, Refs};
+use domain::ids::ClientId;
 use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::salon::salon_id;
 use crate::world::{Queued, World};
 
 /// How long a received queue message stays hidden, as in template.yaml.
-const VISIBILITY: SignedDuration = SignedDuration::from_secs(60);
+const VISIBILITY: SignedDuration = SignedDuration::from_secs(120);
 
 /// How long an invocation lasts at the most: a message it has claimed is its own for so long.
-const INVOCATION: SignedDuration = SignedDuration::from_secs(10);
+const INVOCATION: SignedDuration = SignedDuration::from_secs(20);
 
 /// How often anything is repeated before the test says that it never ends.
 const PATIENCE: usize = 5_000;
@@ -103,6 +106,20 @@ impl World {
     /// Plans a booking as the stream does.
     pub async fn plan(&self, refs: &Refs) -> bool {
         plan_booking(self, self, self, refs, self.now()).await.is_ok()
+    }
+
+    /// Plans what a client of the salon has ahead as the stream does after a change on the card: again and again until it is done.
+    pub fn plan_client(&self, client: &ClientId) {
+        let business = salon_id();
+        for _ in 0..100 {
+            let planned = self.run(plan_client(self, self, self, (&business, client), self.now()));
+            crate::invariants::check(&mut self.state());
+            if matches!(planned, Run::Finished(Ok(_))) {
+                return;
+            }
+            self.wait(SignedDuration::from_secs(1));
+        }
+        panic!("a client's bookings are never planned");
     }
 
     /// Deals with a queue message as the deliverers and the checker do. `true` when it may leave the queue.

@@ -7,7 +7,11 @@ use app::error::AppError;
 use app::once::Once;
 use app::ports::{Item, Key};
 use domain::business::Locale;
+use domain::channel::Channel;
+use domain::client::Client;
 use domain::ids::BookingId;
+use domain::message::MessageStatus;
+use domain::notification_type::NotificationType;
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use serde_json::json;
@@ -138,6 +142,37 @@ fn plan_booking_that_was_made_within_a_minute_of_a_reminder() {
         act: &plan_all,
     }
     .passes();
+}
+
+/// Eva gave no number when she booked, and does so an hour later.
+fn eva_with_a_number() -> World {
+    let (world, _) = told("eva");
+    let key = Key::Client(salon_id(), parsed("eva"));
+    let Some(Item::Client(eva)) = world.get(&key).map(|stored| stored.item) else {
+        panic!("there is no Eva")
+    };
+    world.put([Item::Client(Client { phone: Some(parsed("+351912345670")), ..eva })]);
+    world
+}
+
+#[test]
+fn plan_client_whose_card_has_changed() {
+    Scenario { prepare: &eva_with_a_number, act: &|world| world.plan_client(&parsed("eva")) }.passes();
+}
+
+#[test]
+fn a_number_that_is_given_after_the_booking_is_reminded_at() {
+    let world = eva_with_a_number();
+    let sms = |world: &World| {
+        let mut rows = world.messages();
+        rows.retain(|row| row.channel == Channel::Sms && row.kind == NotificationType::Reminder);
+        (rows.len(), rows[0].status)
+    };
+    assert_eq!(sms(&world), (1, MessageStatus::Suppressed));
+    world.plan_client(&parsed("eva"));
+    assert_eq!(sms(&world), (1, MessageStatus::Planned));
+    world.pass(SignedDuration::from_hours(24 * 5));
+    assert_eq!(sms(&world), (1, MessageStatus::Accepted));
 }
 
 #[rstest]
