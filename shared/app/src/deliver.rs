@@ -63,7 +63,7 @@ pub enum Why {
 /// Who delivers, and how long: instants in UTC by the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Shift<'a> {
-    /// The invocation's id: whose the lease is.
+    /// Which record of which invocation: whose the lease is.
     pub holder: &'a str,
     /// Now.
     pub wall: Timestamp,

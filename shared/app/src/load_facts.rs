@@ -2,10 +2,9 @@
 
 use domain::booking::Booking;
 use domain::facts::Facts;
-use domain::ids::BusinessId;
 use domain::rule::Rules;
 
-use crate::ports::{Item, Key, PortError, Read, Refs, Stored};
+use crate::ports::{Item, Key, PortError, Read, Refs, Stored, first};
 
 /// A booking with everything around it.
 #[derive(Debug, Clone)]
@@ -32,10 +31,7 @@ pub async fn load_facts(read: &impl Read, refs: &Refs, along: &[Key]) -> Result<
     let mut keys = keys_of(refs);
     keys.extend_from_slice(along);
     let mut found = read.read(keys).await?;
-    let booking = found.iter().find_map(|stored| match &stored.item {
-        Item::Booking(booking) => Some((booking.clone(), stored.version)),
-        _ => None,
-    });
+    let booking = first(&found, Item::booking).map(|(booking, version)| (booking.clone(), version));
     let Some((booking, booking_version)) = booking else {
         return Ok(None);
     };
@@ -68,33 +64,26 @@ fn keys_of(refs: &Refs) -> Vec<Key> {
 }
 
 fn assemble(booking: Booking, found: &[Stored]) -> Result<Facts, Missing> {
-    let items = || found.iter().map(|stored| &stored.item);
-    macro_rules! the {
-        ($variant:ident, $matches:expr, $name:literal) => {
-            items()
-                .find_map(|item| match item {
-                    Item::$variant(x) if $matches(x) => Some(x.clone()),
-                    _ => None,
-                })
-                .ok_or(Missing($name))?
-        };
+    fn the<T: Clone>(
+        found: &[Stored],
+        name: &'static str,
+        pick: impl Fn(&Item) -> Option<&T>,
+    ) -> Result<T, Missing> {
+        first(found, pick).map(|(item, _)| item.clone()).ok_or(Missing(name))
     }
-    let business_id: &BusinessId = &booking.business_id;
-    let rules = items().find_map(|item| match item {
-        Item::Rules(rules) => Some(rules.clone()),
-        _ => None,
-    });
+    let rules = first(found, Item::rules).map(|(rules, _)| rules.clone());
     Ok(Facts {
-        business: the!(Business, |_| true, "business"),
-        rules: rules.unwrap_or_else(|| Rules::defaults(business_id.clone())),
-        location: the!(Location, |x: &domain::business::Location| x.id == booking.location_id, "location"),
-        resource: the!(Resource, |x: &domain::resource::Resource| x.id == booking.resource_id, "resource"),
-        service: the!(Service, |x: &domain::resource::Service| x.id == booking.service_id, "service"),
-        clients: items()
-            .filter_map(|item| match item {
-                Item::Client(client) if booking.client_ids.contains(&client.id) => Some(client.clone()),
-                _ => None,
+        business: the(found, "business", Item::business)?,
+        rules: rules.unwrap_or_else(|| Rules::defaults(booking.business_id.clone())),
+        location: the(found, "location", |item| item.location().filter(|x| x.id == booking.location_id))?,
+        resource: the(found, "resource", |item| item.resource().filter(|x| x.id == booking.resource_id))?,
+        service: the(found, "service", |item| item.service().filter(|x| x.id == booking.service_id))?,
+        clients: found
+            .iter()
+            .filter_map(|stored| {
+                stored.item.client().filter(|client| booking.client_ids.contains(&client.id))
             })
+            .cloned()
             .collect(),
         booking,
     })

@@ -205,11 +205,9 @@ accessors! {
     service Service Service;
     client Client Client;
     booking Booking Booking;
-    participation Participation Participation;
     resource_day ResourceDay ResourceDay;
     answer Answer Answer;
     message Message Message;
-    check Check AttendanceCheck;
 }
 
 /// The first of `found` that `pick` takes, with its version.

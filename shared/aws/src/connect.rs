@@ -52,7 +52,7 @@ pub fn connect() -> Result<SdkConfig, ConnectError> {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(read("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(https(tls()?))
+        .http_client(https(Builder::new())?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
@@ -72,23 +72,19 @@ pub fn connect() -> Result<SdkConfig, ConnectError> {
 /// # Errors
 /// [`ConnectError`] when the roots cannot be read.
 pub fn for_providers(config: &SdkConfig) -> Result<SdkConfig, ConnectError> {
-    let http = Builder::new().pool_max_idle_per_host(0);
-    let http = http.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls()?).build_https();
     let config = config
         .to_builder()
-        .http_client(http)
+        .http_client(https(Builder::new().pool_max_idle_per_host(0))?)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(5)));
     Ok(config.build())
 }
 
-fn https(tls: TlsContext) -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
-}
-
-fn tls() -> Result<TlsContext, ConnectError> {
+fn https(builder: Builder) -> Result<SharedHttpClient, ConnectError> {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    TlsContext::builder().with_trust_store(roots).build().map_err(|error| ConnectError::Tls(error.into()))
+    let tls = TlsContext::builder().with_trust_store(roots).build();
+    let tls = tls.map_err(|error| ConnectError::Tls(error.into()))?;
+    Ok(builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
 }
 
 /// A delivery makes at most three calls to DynamoDB before the provider's and one after: 3 + 3 + 3 + 5 + 3 seconds are within the

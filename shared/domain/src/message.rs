@@ -129,7 +129,7 @@ pub enum Reason {
 pub struct Lease {
     /// Until when (UTC, wall clock) the invocation may be at work.
     pub until: Timestamp,
-    /// The invocation's id: two that claim at the same instant still differ.
+    /// Which record of which invocation: two that claim at the same instant, or in one batch, still differ.
     pub holder: String,
 }
 
