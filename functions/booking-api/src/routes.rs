@@ -152,7 +152,7 @@ async fn rules_of(store: &Tables, business_id: &BusinessId) -> Result<Done<domai
 async fn get_rules(State(store): Store, caller: Caller) -> Answer {
     let rules = rules_of(&store, &caller.business_id).await?;
     let items: Vec<Value> = NotificationType::ALL
-        .into_iter()
+        .iter().copied()
         .map(|kind| json!({ "type": kind, "rule": rules.value.of(kind), "changed": rules.value.changed.contains_key(&kind) }))
         .collect();
     Ok(ok(rules.etag, json!({ "version": rules.value.version, "items": items })))

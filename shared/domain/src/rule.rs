@@ -141,6 +141,7 @@ impl Rule {
             NotificationType::RunningLate => parsed("10m after start", &[Sms, Push]),
             NotificationType::MissedBooking => now(&[Email]),
             NotificationType::NoShowRecovery => parsed("1d after", &[Email, Sms, Push]),
+            _ => now(&[Email]),
         };
         let after = match kind {
             NotificationType::NoShowRecovery => BTreeSet::from([Ending::NoShow]),
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_default_passes_its_own_check() {
-        for kind in NotificationType::ALL {
+        for &kind in NotificationType::ALL {
             let rule = Rule::default_for(kind);
             assert!(!rule.steps.is_empty(), "{kind} has no step");
             assert_eq!(rule.check(kind), Ok(()), "{kind}");

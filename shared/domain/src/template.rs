@@ -241,6 +241,7 @@ fn texts(kind: NotificationType, locale: Locale) -> Texts {
             "Здравствуйте, {{ client.name }}! Вы записывались ({{ service.name }}) и не смогли прийти. Будем рады вас видеть.{% if business.booking_url %} {{ business.booking_url }}{% endif %}",
             "Здравствуйте, {{ client.name }}!\n\nВы записывались к нам ({{ service.name }}) и не смогли прийти. Будем рады видеть вас в другой раз.{% if business.booking_url %}\n\nЗаписаться: {{ business.booking_url }}{% endif %}",
         ),
+        _ => ("", "", ""),
     };
     Texts { subject, short, body }
 }
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn every_default_text_can_be_filled_with_the_least_a_business_must_have() {
-        for kind in NotificationType::ALL {
+        for &kind in NotificationType::ALL {
             for channel in Channel::ALL {
                 for locale in [Locale::En, Locale::Ru] {
                     let mut facts = salon();
