@@ -4,6 +4,7 @@ use jiff::civil::Time;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::Channel;
 use crate::timing::wall_time;
 use crate::zone::Zone;
 
@@ -14,6 +15,7 @@ use crate::zone::Zone;
 pub struct QuietHours {
     from: Time,
     until: Time,
+    channels: Vec<Channel>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +23,13 @@ pub struct QuietHours {
 struct Written {
     from: String,
     until: String,
+    /// Which channels wait; all that interrupt people unless said otherwise.
+    #[serde(default = "interrupting")]
+    channels: Vec<Channel>,
+}
+
+fn interrupting() -> Vec<Channel> {
+    Channel::ALL.into_iter().filter(|channel| channel.keeps_quiet_hours()).collect()
 }
 
 /// Why two texts are not quiet hours.
@@ -40,10 +49,19 @@ pub struct Window {
 }
 
 impl QuietHours {
-    /// Quiet hours from two wall times `HH:MM`.
+    /// Quiet hours from two wall times `HH:MM`, for every channel that interrupts people.
     pub fn new(from: &str, until: &str) -> Result<Self, InvalidQuietHours> {
         let (from, until) = wall_time(from).zip(wall_time(until)).ok_or(InvalidQuietHours)?;
-        if from == until { Err(InvalidQuietHours) } else { Ok(Self { from, until }) }
+        if from == until {
+            Err(InvalidQuietHours)
+        } else {
+            Ok(Self { from, until, channels: interrupting() })
+        }
+    }
+
+    /// Whether messages on `channel` wait.
+    pub fn hold(&self, channel: Channel) -> bool {
+        self.channels.contains(&channel)
     }
 
     /// The window that `instant` falls into on the clocks of `zone`, or `None` when messages may leave.
@@ -62,14 +80,14 @@ impl QuietHours {
 impl TryFrom<Written> for QuietHours {
     type Error = InvalidQuietHours;
     fn try_from(written: Written) -> Result<Self, InvalidQuietHours> {
-        Self::new(&written.from, &written.until)
+        Ok(Self { channels: written.channels, ..Self::new(&written.from, &written.until)? })
     }
 }
 
 impl From<QuietHours> for Written {
     fn from(hours: QuietHours) -> Written {
         let text = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
-        Written { from: text(hours.from), until: text(hours.until) }
+        Written { from: text(hours.from), until: text(hours.until), channels: hours.channels }
     }
 }
 

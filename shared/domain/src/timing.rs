@@ -12,6 +12,7 @@ use crate::zone::Zone;
 /// - `10m after` the event, `2h after`, `3d after`
 /// - `24h before start`, `10m after start`, `2h after end`
 /// - `at 09:00 on the day`, `at 18:00 1d before`
+/// - `per service`: after the end, by the interval of the booking, else of the service
 ///
 /// Minutes and hours are exact; days keep the wall time across a change of the clocks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,10 +35,13 @@ pub enum Timing {
         /// Days before the day of the visit.
         days_before: u16,
     },
+    /// After the visit ends, by the interval of the booking, else of the service (S41, S75).
+    PerService,
 }
 
-/// A length of time in the unit it was given in: a minute to 90 days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A length of time in the unit it was given in: a minute to 366 days. Written as text: `10m`, `24h`, `21d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Interval {
     amount: u32,
     unit: Unit,
@@ -50,14 +54,14 @@ enum Unit {
     Days,
 }
 
-/// The longest interval: 90 days, in minutes.
-const LONGEST_MINUTES: u64 = 90 * 24 * 60;
+/// The longest interval: 366 days, in minutes.
+const LONGEST_MINUTES: u64 = 366 * 24 * 60;
 
 /// Why a text is not a timing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
-     \"at 09:00 on the day\" or \"at 18:00 1d before\" (1m to 90d), got \"{0}\""
+     \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"{0}\""
 )]
 pub struct InvalidTiming(String);
 
@@ -72,13 +76,21 @@ pub struct Anchors<'a> {
     pub end: Timestamp,
     /// The location's zone: whose wall times count.
     pub zone: &'a Zone,
+    /// After how long clients of this booking are invited again, if at all.
+    pub rebooking_after: Option<Interval>,
 }
 
+/// Why a text is not an interval.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a length of time such as \"10m\", \"24h\" or \"21d\" (1m to 366d)")]
+pub struct InvalidInterval;
+
 impl Timing {
-    /// The instant this timing names, counted from `anchors`. Out-of-range dates (beyond year 9999) give the nearest anchor.
-    pub fn resolve(&self, anchors: Anchors<'_>) -> Timestamp {
+    /// The instant this timing names, counted from `anchors`, or `None` where it names none: `per service` without an interval.
+    /// Out-of-range dates (beyond year 9999) give the nearest anchor.
+    pub fn resolve(&self, anchors: Anchors<'_>) -> Option<Timestamp> {
         let zone = anchors.zone;
-        match self {
+        Some(match self {
             Timing::Immediately => anchors.event,
             Timing::After(interval) => interval.after(anchors.event, zone),
             Timing::BeforeStart(interval) => interval.before(anchors.start, zone),
@@ -91,14 +103,16 @@ impl Timing {
                     .and_then(|day| zone.instant(day.to_datetime(*time)))
                     .unwrap_or(anchors.start)
             }
-        }
+            Timing::PerService => anchors.rebooking_after?.after(anchors.end, zone),
+        })
     }
 
     /// The instant it names for a visit on a day without a change of clocks: timings that agree on it are the same to people.
-    pub(crate) fn on_a_sample_day(&self) -> Timestamp {
+    pub(crate) fn on_a_sample_day(&self) -> Option<Timestamp> {
         let start = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365);
         let utc = Zone(jiff::tz::TimeZone::UTC);
-        self.resolve(Anchors { event: Timestamp::UNIX_EPOCH, start, end: start, zone: &utc })
+        let event = Timestamp::UNIX_EPOCH;
+        self.resolve(Anchors { event, start, end: start, zone: &utc, rebooking_after: None })
     }
 
     /// Whether the timing leads up to the visit, so that a booking made late can miss it.
@@ -177,6 +191,7 @@ impl std::fmt::Display for Timing {
             Timing::AtLocal { time, days_before } => {
                 write!(f, "at {:02}:{:02} {days_before}d before", time.hour(), time.minute())
             }
+            Timing::PerService => f.write_str("per service"),
         }
     }
 }
@@ -187,6 +202,7 @@ impl std::str::FromStr for Timing {
         let words: Vec<&str> = text.split_whitespace().collect();
         let timing = match words.as_slice() {
             ["immediately"] => Some(Timing::Immediately),
+            ["per", "service"] => Some(Timing::PerService),
             [length, "after"] => interval(length).map(Timing::After),
             [length, "before", "start"] => interval(length).map(Timing::BeforeStart),
             [length, "after", "start"] => interval(length).map(Timing::AfterStart),
@@ -229,6 +245,19 @@ pub(crate) fn wall_time(text: &str) -> Option<Time> {
     Time::new(number(hour)?, number(minute)?, 0, 0).ok()
 }
 
+impl TryFrom<String> for Interval {
+    type Error = InvalidInterval;
+    fn try_from(text: String) -> Result<Self, InvalidInterval> {
+        interval(&text).ok_or(InvalidInterval)
+    }
+}
+
+impl From<Interval> for String {
+    fn from(interval: Interval) -> String {
+        interval.to_string()
+    }
+}
+
 impl TryFrom<String> for Timing {
     type Error = InvalidTiming;
     fn try_from(text: String) -> Result<Self, InvalidTiming> {
@@ -256,6 +285,7 @@ mod tests {
     #[case("2h after end", "2026-03-29T12:00:00Z")]
     #[case("at 09:00 on the day", "2026-03-29T08:00:00Z")]
     #[case("at 18:00 1d before", "2026-03-28T18:00:00Z")]
+    #[case("per service", "2026-04-19T10:00:00Z")]
     fn s56_timings_resolve_in_the_zone_of_the_location(#[case] text: &str, #[case] expected: Timestamp) {
         let zone: Zone = "Europe/Lisbon".parse().unwrap(); // summer time from 2026-03-29T01:00Z
         let anchors = Anchors {
@@ -263,10 +293,11 @@ mod tests {
             start: "2026-03-29T09:00:00Z".parse().unwrap(), // 10:00 on the wall
             end: "2026-03-29T10:00:00Z".parse().unwrap(),
             zone: &zone,
+            rebooking_after: "21d".to_owned().try_into().ok(),
         };
         let timing: Timing = text.parse().unwrap();
         assert_eq!(timing.to_string(), text);
-        assert_eq!(timing.resolve(anchors), expected);
+        assert_eq!(timing.resolve(anchors), Some(expected));
     }
 
     #[rstest]
@@ -276,7 +307,7 @@ mod tests {
             "-5m before start",
             "0m after",
             "5 before start",
-            "91d after",
+            "367d after",
             "at 25:00 on the day",
             "at 9:00 on the day",
             "at 09:00 2h before",
