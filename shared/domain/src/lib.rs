@@ -35,4 +35,5 @@ pub mod template;
 pub mod text;
 pub mod timing;
 pub mod trace;
+pub mod waitlist;
 pub mod zone;
