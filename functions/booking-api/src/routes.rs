@@ -5,9 +5,10 @@ use std::sync::Arc;
 use app::change_booking::{Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, When, create_booking};
 use app::edit_catalogue::{
-    BusinessPatch, ClientFields, DeviceFields, LocationFields, Need, ResourceFields, ServiceFields, create,
-    get, update, with_rule,
+    BusinessPatch, ClientFields, DeviceFields, LocationFields, ResourceFields, ServiceFields, create, get,
+    update,
 };
+use app::edit_rules::{Apply, edit_rules};
 use app::error::AppError;
 use app::once::Done;
 use app::ports::{Item, Key, Kind, List, NewId, Page, Stored};
@@ -19,9 +20,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get as reading, post};
 use axum::{Json, Router};
 use domain::booking::Notify;
+use domain::client::Client;
 use domain::ids::{BookingId, BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId};
 use domain::notification_type::NotificationType;
-use domain::rule::Rule;
+use domain::rule::{Rule, Rules};
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -136,14 +138,14 @@ async fn patch_business(State(store): Store, call: Call<BusinessPatch>) -> Answe
         Some(Item::Business(business)) => Ok(Item::Business(call.body.apply(business))),
         _ => Err(AppError::NotFound { what: "business" }),
     };
-    shown(update(&*store, call.edit(), key, None, change).await?)
+    shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
-async fn rules_of(store: &Tables, business_id: &BusinessId) -> Result<Done<domain::rule::Rules>, AppError> {
+async fn rules_of(store: &Tables, business_id: &BusinessId) -> Result<Done<Rules>, AppError> {
     match get(store, Key::Rules(business_id.clone()), "rules").await {
         Ok(Done { value: Item::Rules(rules), etag }) => Ok(Done { value: rules, etag }),
         Ok(_) | Err(AppError::NotFound { .. }) => {
-            Ok(Done { value: domain::rule::Rules::defaults(business_id.clone()), etag: 0 })
+            Ok(Done { value: Rules::defaults(business_id.clone()), etag: 0 })
         }
         Err(error) => Err(error),
     }
@@ -166,16 +168,14 @@ async fn get_rule(State(store): Store, caller: Caller, Path(kind): Path<String>)
 
 async fn put_rule(State(store): Store, Path(kind): Path<String>, call: Call<Rule>) -> Answer {
     let kind: NotificationType = id(&kind, "notification type")?;
-    let key = Key::Rules(call.caller.business_id.clone());
-    let change = |before: Option<Item>| {
-        let rules = match before {
-            Some(Item::Rules(rules)) => Some(rules),
-            _ => None,
-        };
-        with_rule(rules, &call.caller.business_id, kind, &call.body).map(Item::Rules)
+    let rule = &call.body;
+    rule.check(kind).map_err(|invalid| AppError::invalid(invalid.field, invalid.expected))?;
+    let change = |mut rules: Rules| {
+        rules.changed.insert(kind, rule.clone());
+        Ok(rules)
     };
-    let done = update(&*store, call.edit(), key, None, change).await?;
-    Ok(ok(done.etag, &call.body))
+    let done = edit_rules(&*store, call.edit(), Apply::default(), change).await?;
+    Ok(ok(done.etag, rule))
 }
 
 // ------------------------------------------------------------------ locations, resources, services
@@ -190,7 +190,8 @@ async fn list_locations(
 
 async fn post_location(State(store): Store, call: Call<LocationFields>) -> Answer {
     let location = call.body.clone().with_id(call.caller.business_id.clone(), new()?);
-    made("/v1/locations".into(), create(&*store, call.edit(), Item::Location(location), None).await?)
+    let needs = call.body.needs(&call.caller.business_id)?;
+    made("/v1/locations".into(), create(&*store, call.edit(), Item::Location(location), &needs).await?)
 }
 
 async fn get_location(State(store): Store, caller: Caller, Path(location): Path<String>) -> Answer {
@@ -210,7 +211,7 @@ async fn put_location(
         before.ok_or(AppError::NotFound { what: "location" })?;
         Ok(Item::Location(call.body.clone().with_id(business_id.clone(), location.clone())))
     };
-    shown(update(&*store, call.edit(), key, None, change).await?)
+    shown(update(&*store, call.edit(), key, &call.body.needs(business_id)?, change).await?)
 }
 
 async fn list_resources(
@@ -222,9 +223,9 @@ async fn list_resources(
 }
 
 async fn post_resource(State(store): Store, call: Call<ResourceFields>) -> Answer {
-    let need: Need = call.body.need(&call.caller.business_id);
-    let resource = call.body.clone().with_id(call.caller.business_id.clone(), new()?)?;
-    made("/v1/resources".into(), create(&*store, call.edit(), Item::Resource(resource), Some(need)).await?)
+    let needs = call.body.needs(&call.caller.business_id)?;
+    let resource = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new())?;
+    made("/v1/resources".into(), create(&*store, call.edit(), Item::Resource(resource), &needs).await?)
 }
 
 async fn get_resource(State(store): Store, caller: Caller, Path(resource): Path<String>) -> Answer {
@@ -240,11 +241,14 @@ async fn put_resource(
     let resource: ResourceId = id(&resource, "resource")?;
     let business_id = &call.caller.business_id;
     let key = Key::Resource(business_id.clone(), resource.clone());
-    let change = |before: Option<Item>| {
-        before.ok_or(AppError::NotFound { what: "resource" })?;
-        Ok(Item::Resource(call.body.clone().with_id(business_id.clone(), resource.clone())?))
+    let change = |before: Option<Item>| match before {
+        Some(Item::Resource(before)) => {
+            let (business_id, id) = (business_id.clone(), resource.clone());
+            Ok(Item::Resource(call.body.clone().with_id(business_id, id, before.overrides)?))
+        }
+        _ => Err(AppError::NotFound { what: "resource" }),
     };
-    shown(update(&*store, call.edit(), key, Some(call.body.need(business_id)), change).await?)
+    shown(update(&*store, call.edit(), key, &call.body.needs(business_id)?, change).await?)
 }
 
 async fn list_services(
@@ -257,7 +261,7 @@ async fn list_services(
 
 async fn post_service(State(store): Store, call: Call<ServiceFields>) -> Answer {
     let service = call.body.clone().with_id(call.caller.business_id.clone(), new()?)?;
-    made("/v1/services".into(), create(&*store, call.edit(), Item::Service(service), None).await?)
+    made("/v1/services".into(), create(&*store, call.edit(), Item::Service(service), &[]).await?)
 }
 
 async fn get_service(State(store): Store, caller: Caller, Path(service): Path<String>) -> Answer {
@@ -273,7 +277,7 @@ async fn put_service(State(store): Store, Path(service): Path<String>, call: Cal
         before.ok_or(AppError::NotFound { what: "service" })?;
         Ok(Item::Service(call.body.clone().with_id(business_id.clone(), service.clone())?))
     };
-    shown(update(&*store, call.edit(), key, None, change).await?)
+    shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
 // ------------------------------------------------------------------ clients
@@ -287,8 +291,8 @@ async fn list_clients(
 }
 
 async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
-    let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new());
-    made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), None).await?)
+    let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new(), Vec::new());
+    made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), &[]).await?)
 }
 
 async fn get_client(State(store): Store, caller: Caller, Path(client): Path<String>) -> Answer {
@@ -302,21 +306,26 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
     let key = Key::Client(business_id.clone(), client.clone());
     let change = |before: Option<Item>| match before {
         Some(Item::Client(before)) => {
-            Ok(Item::Client(call.body.clone().with_id(business_id.clone(), client.clone(), before.devices)))
+            let (business_id, id) = (business_id.clone(), client.clone());
+            let Client { devices, suppressions, .. } = before;
+            Ok(Item::Client(call.body.clone().with_id(business_id, id, devices, suppressions)))
         }
         _ => Err(AppError::NotFound { what: "client" }),
     };
-    shown(update(&*store, call.edit(), key, None, change).await?)
+    shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
 async fn post_device(State(store): Store, Path(client): Path<String>, call: Call<DeviceFields>) -> Answer {
     let key = Key::Client(call.caller.business_id.clone(), id(&client, "client")?);
     let device: DeviceId = new()?;
     let change = |before: Option<Item>| match before {
-        Some(Item::Client(client)) => Ok(Item::Client(call.body.clone().added_to(client, device.clone())?)),
+        Some(Item::Client(client)) => {
+            let devices = call.body.clone().added_to(client.devices.clone(), device.clone())?;
+            Ok(Item::Client(Client { devices, ..client }))
+        }
         _ => Err(AppError::NotFound { what: "client" }),
     };
-    shown(update(&*store, call.edit(), key, None, change).await?)
+    shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
 // ------------------------------------------------------------------ bookings
