@@ -274,6 +274,8 @@ impl From<Timing> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::tests::{ZONES, transitions};
+    use jiff::tz::AmbiguousOffset;
     use rstest::rstest;
 
     #[rstest]
@@ -319,7 +321,128 @@ mod tests {
         )]
         text: &str,
     ) {
-        assert!(text.parse::<Timing>().is_err());
+        let error = text.parse::<Timing>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
+                 \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"{text}\""
+            )
+        );
+    }
+
+    /// When `text` is due for a visit of an hour in `zone`.
+    fn due(text: &str, zone: &Zone, start: Timestamp) -> Timestamp {
+        let end = start + SignedDuration::from_hours(1);
+        let anchors = Anchors { event: start, start, end, zone, rebooking_after: None };
+        text.parse::<Timing>().unwrap().resolve(anchors).unwrap()
+    }
+
+    /// Where a wall time lies: at one instant; skipped, so that it counts as later by the gap; twice, so that the first counts.
+    /// Told by the offsets on both sides of the change and not by what `resolve` asks.
+    fn wall_instant(zone: &Zone, wall: jiff::civil::DateTime) -> Timestamp {
+        match zone.0.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(wall).unwrap(),
+            // The offset before the change, in both cases.
+            AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
+                before.to_timestamp(wall).unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn s25_s56_s71_fire_time_is_the_start_less_the_lead_across_every_change_of_the_clocks() {
+        let (mut changes, mut gaps, mut folds) = (0, 0, 0);
+        for name in ZONES {
+            let zone: Zone = name.parse().unwrap();
+            for change in transitions(&zone) {
+                changes += 1;
+                // Starts from two days before the change to three days after it, each 45 minutes.
+                for quarter in (-192..=288).step_by(3) {
+                    let start = change + SignedDuration::from_mins(quarter * 15);
+                    for lead in [1, 2, 24, 48] {
+                        assert_eq!(
+                            due(&format!("{lead}h before start"), &zone, start),
+                            start - SignedDuration::from_hours(lead),
+                            "hours are exact: {name} {start}"
+                        );
+                    }
+                    assert_eq!(due("90m before start", &zone, start), start - SignedDuration::from_mins(90));
+                    let wall = zone.at(start).datetime();
+                    for days in [1, 2] {
+                        let day = wall.checked_sub(Span::new().days(days)).unwrap();
+                        match zone.0.to_ambiguous_timestamp(day).offset() {
+                            AmbiguousOffset::Gap { .. } => gaps += 1,
+                            AmbiguousOffset::Fold { .. } => folds += 1,
+                            AmbiguousOffset::Unambiguous { .. } => {}
+                        }
+                        assert_eq!(
+                            due(&format!("{days}d before start"), &zone, start),
+                            wall_instant(&zone, day),
+                            "days keep the wall time: {name} {start}"
+                        );
+                    }
+                    for (time, days) in [("02:30", 0), ("00:00", 0), ("02:15", 1), ("18:00", 1), ("00:30", 2)]
+                    {
+                        let text = match days {
+                            0 => format!("at {time} on the day"),
+                            days => format!("at {time} {days}d before"),
+                        };
+                        let day = wall.date().checked_sub(Span::new().days(days)).unwrap();
+                        assert_eq!(
+                            due(&text, &zone, start),
+                            wall_instant(&zone, day.to_datetime(wall_time(time).unwrap())),
+                            "{text}: {name} {start}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(changes > 200 && gaps > 100 && folds > 100, "{changes} changes, {gaps} gaps, {folds} folds");
+    }
+
+    #[rstest]
+    // Moscow went back to winter time for good: +04:00 to +03:00 on 2014-10-26 at 02:00.
+    #[case("Europe/Moscow", "24h before start", "2014-10-26T07:00:00Z", "2014-10-25T07:00:00Z")] // 11:00 on the wall
+    #[case("Europe/Moscow", "1d before start", "2014-10-26T07:00:00Z", "2014-10-25T06:00:00Z")] // 10:00 on the wall
+    #[case("Europe/Moscow", "at 01:30 on the day", "2014-10-26T07:00:00Z", "2014-10-25T21:30:00Z")]
+    // twice: the first
+    // São Paulo went forward at midnight: 2018-11-04 began at 01:00. Since 2019 it changes no clocks.
+    #[case("America/Sao_Paulo", "at 00:00 on the day", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z")] // 01:00
+    #[case("America/Sao_Paulo", "at 00:30 on the day", "2018-11-04T12:00:00Z", "2018-11-04T03:30:00Z")] // 01:30
+    #[case("America/Sao_Paulo", "1d before start", "2018-11-04T12:00:00Z", "2018-11-03T13:00:00Z")]
+    #[case("America/Sao_Paulo", "1d before start", "2026-11-01T12:00:00Z", "2026-10-31T12:00:00Z")]
+    // Casablanca puts its clocks back for Ramadan, 2026-02-15 to 2026-03-22.
+    #[case("Africa/Casablanca", "1d before start", "2026-02-15T10:00:00Z", "2026-02-14T09:00:00Z")]
+    #[case("Africa/Casablanca", "24h before start", "2026-02-15T10:00:00Z", "2026-02-14T10:00:00Z")]
+    #[case("Africa/Casablanca", "at 18:00 1d before", "2026-03-22T09:00:00Z", "2026-03-21T18:00:00Z")]
+    // Kathmandu is 5:45 ahead.
+    #[case("Asia/Kathmandu", "at 09:00 on the day", "2026-01-02T10:00:00Z", "2026-01-02T03:15:00Z")]
+    #[case("Asia/Kathmandu", "1d before start", "2026-01-02T10:00:00Z", "2026-01-01T10:00:00Z")]
+    // Lord Howe changes by half an hour: 2026-10-04 at 02:00 to 02:30.
+    #[case("Australia/Lord_Howe", "1d before start", "2026-10-04T00:00:00Z", "2026-10-03T00:30:00Z")]
+    #[case("Australia/Lord_Howe", "at 02:15 on the day", "2026-10-04T00:00:00Z", "2026-10-03T15:45:00Z")] // 02:45
+    // Apia skipped 2011-12-30: what falls on it comes a day later by the wall.
+    #[case("Pacific/Apia", "24h before start", "2011-12-30T20:00:00Z", "2011-12-29T20:00:00Z")] // two dates before
+    #[case("Pacific/Apia", "1d before start", "2011-12-31T20:00:00Z", "2011-12-30T20:00:00Z")]
+    #[case("Pacific/Apia", "2d before start", "2011-12-30T20:00:00Z", "2011-12-29T20:00:00Z")]
+    #[case("Pacific/Apia", "at 09:00 1d before", "2011-12-30T20:00:00Z", "2011-12-30T19:00:00Z")] // the 31st: the same day
+    fn s56_timings_across_famous_changes_of_the_clocks(
+        #[case] zone: &str,
+        #[case] text: &str,
+        #[case] start: Timestamp,
+        #[case] expected: Timestamp,
+    ) {
+        assert_eq!(due(text, &zone.parse().unwrap(), start), expected);
+    }
+
+    #[test]
+    fn s56_a_timing_beyond_the_years_there_are_is_its_anchor() {
+        let zone: Zone = "UTC".parse().unwrap();
+        let first = "-009999-01-02T01:59:59Z".parse::<Timestamp>().unwrap();
+        for text in ["2d before start", "at 09:00 3d before", "366d before start"] {
+            assert_eq!(due(text, &zone, first), first, "{text}");
+        }
     }
 
     proptest::proptest! {
