@@ -599,12 +599,6 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
         return Some(Reason::NotConfirmed);
     }
     let person = facts.person(&candidate.recipient);
-    let Some((person, address)) = person.and_then(|person| Some((person, person.masked_address(channel)?)))
-    else {
-        trace.note(Check::Address, Verdict::Suppress, "none");
-        return Some(Reason::NoAddress);
-    };
-    trace.note(Check::Address, Verdict::Pass, address);
     if let Some(reason) = precedence(facts, candidate, person, trace) {
         return Some(reason);
     }
@@ -615,6 +609,11 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
             return Some(Reason::SmsOff);
         }
     }
+    let Some(address) = person.and_then(|person| person.masked_address(channel)) else {
+        trace.note(Check::Address, Verdict::Suppress, "none");
+        return Some(Reason::NoAddress);
+    };
+    trace.note(Check::Address, Verdict::Pass, address);
     if let Some(before) = candidate.behind {
         trace.note(Check::Cascade, Verdict::Suppress, format!("{before} stands before it"));
         return Some(Reason::Cascade);
@@ -627,19 +626,26 @@ fn note(trace: &mut Trace, check: Check, stands_in_the_way: bool, because: impl 
 }
 
 /// Puts the settings before [`ruling`], and writes down what each level up to the deciding one said.
-fn precedence(facts: &Facts, candidate: &Candidate, person: Person<'_>, trace: &mut Trace) -> Option<Reason> {
+fn precedence(
+    facts: &Facts,
+    candidate: &Candidate,
+    person: Option<Person<'_>>,
+    trace: &mut Trace,
+) -> Option<Reason> {
     static NONE: Bans = Bans::none();
     let Candidate { kind, channel, ref step, switch, .. } = *candidate;
     let source = facts.source();
     let on = |rule: &Rule| switch.is_on(rule, step, channel, source);
     let (bans, marketing_consent) = match person {
-        Person::Client(client) => (&client.bans, client.marketing_consent),
-        Person::Staff(_) => (&NONE, true),
+        Some(Person::Client(client)) => (&client.bans, client.marketing_consent),
+        Some(Person::Staff(_)) | None => (&NONE, true),
     };
     let settings = Settings {
         kind,
         channel,
-        suppression: person.suppression(channel).map(|suppression| suppression.cause),
+        suppression: person
+            .and_then(|person| person.suppression(channel))
+            .map(|suppression| suppression.cause),
         bans,
         marketing_consent,
         notify: candidate.notify,

@@ -22,8 +22,6 @@ pub struct Finding {
 pub enum Check {
     /// Is the message still owed by the booking as it is now?
     Owed,
-    /// Is there an address for the channel?
-    Address,
     /// Is the address suppressed?
     Suppression,
     /// Has the business forbidden it on the client card (S44, S45)?
@@ -36,6 +34,8 @@ pub enum Check {
     Switch,
     /// Has the business taken the paid sms option (S15)?
     SmsOption,
+    /// Is there an address for the channel?
+    Address,
     /// Does another channel stand before it in the cascade (S4)?
     Cascade,
     /// Does the client have a future booking, so that no invitation is needed (S1)?
