@@ -7,8 +7,10 @@
 //! questions again at the moment of sending. [`reconcile`](reconcile::reconcile) turns the difference between
 //! what should exist and what exists into ledger changes.
 
+pub mod account;
 pub mod booking;
 pub mod business;
+pub mod calendar;
 pub mod channel;
 pub mod client;
 pub mod contact;
@@ -23,9 +25,11 @@ pub mod quiet_hours;
 pub mod reconcile;
 pub mod resource;
 pub mod rule;
+pub mod sms;
 pub mod task;
 pub mod template;
 pub mod text;
 pub mod timing;
 pub mod trace;
+pub mod wording;
 pub mod zone;
