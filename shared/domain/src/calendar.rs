@@ -113,3 +113,51 @@ fn person(key: &str, (name, email): (&str, &Email)) -> Property {
 fn utc(instant: Timestamp) -> String {
     instant.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(method: Method) -> String {
+        let visit = Visit {
+            booking_id: &"0197f0aa".parse().unwrap(),
+            sequence: 3,
+            changed_at: "2026-11-20T09:00:00Z".parse().unwrap(),
+            start: "2026-11-23T10:00:00Z".parse().unwrap(),
+            end: "2026-11-23T11:30:00Z".parse().unwrap(),
+            summary: "Стрижка, окрашивание; укладка — в салоне «Аврора» у мастера Марты",
+            location: Some("Old Town, 12 Garden Street\nsecond floor"),
+            organizer: ("Salon \"Aurora\"", &"hello@aurora.example".parse().unwrap()),
+            attendee: ("Anna", &"anna@example.com".parse().unwrap()),
+        };
+        calendar(&visit, method).unwrap().text
+    }
+
+    /// The file with its folded lines joined again (RFC 5545 §3.1).
+    fn unfolded(text: &str) -> String {
+        text.replace("\r\n ", "")
+    }
+
+    #[test]
+    fn a_confirmed_visit_is_a_request_to_one_recipient() {
+        let text = written(Method::Request);
+        insta::assert_snapshot!("calendar_request", unfolded(&text).replace("\r\n", "\n"));
+        assert_eq!(text.matches("ATTENDEE").count(), 1);
+    }
+
+    #[test]
+    fn a_cancelled_visit_takes_back_the_same_event() {
+        let (request, cancel) = (written(Method::Request), written(Method::Cancel));
+        let uid = |text: &str| text.lines().find(|line| line.starts_with("UID:")).map(str::to_owned);
+        assert_eq!(uid(&request), Some("UID:0197f0aa@booking-notifications".to_owned()));
+        assert_eq!(uid(&request), uid(&cancel));
+        assert!(cancel.contains("METHOD:CANCEL\r\n") && cancel.contains("STATUS:CANCELLED\r\n"));
+    }
+
+    #[test]
+    fn lines_are_folded_and_end_with_crlf() {
+        let text = written(Method::Request);
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        assert!(text.split("\r\n").all(|line| line.len() <= 75), "{text}");
+    }
+}

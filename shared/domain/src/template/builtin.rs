@@ -78,6 +78,12 @@ fn section<'a>(file: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// The unfilled text of a section of a type.
+#[cfg(test)]
+pub(super) fn source(kind: NotificationType, name: &str, locale: Locale) -> Option<&'static str> {
+    section(file(kind, locale), name)
+}
+
 /// The links an e-mail of a type offers, in their order: the link's name and its label.
 pub(super) fn links(
     kind: NotificationType,

@@ -134,31 +134,31 @@ fn expression(expr: &Expr<'_>, kind: NotificationType) -> Result<(), Refusal> {
 }
 
 fn variable(expr: &Expr<'_>, kind: NotificationType) -> Result<(), Refusal> {
-    let Some(name) = dotted(expr) else {
+    let Some((name, span)) = dotted(expr) else {
         return Err((expr.span(), "expected a variable such as client.name".to_owned()));
     };
     match Variable::named(&name) {
         Some(variable) if variable.is_for(kind) => Ok(()),
-        Some(_) => Err((expr.span(), format!("{name} is not known to {kind}"))),
+        Some(_) => Err((span, format!("{name} is not known to {kind}"))),
         None => {
-            let group = name.split('.').next().unwrap_or(&name);
-            let near = |variable: &&Variable| {
-                variable.is_for(kind) && variable.name.split('.').next() == Some(group)
-            };
-            let mut names: Vec<&str> = VARIABLES.iter().filter(near).map(|variable| variable.name).collect();
-            if names.is_empty() {
-                names = VARIABLES.iter().filter(|it| it.is_for(kind)).map(|variable| variable.name).collect();
-            }
-            Err((expr.span(), format!("unknown variable {name}; expected one of {}", names.join(", "))))
+            let group = name.split('.').next();
+            let known =
+                VARIABLES.iter().filter(|variable| variable.is_for(kind)).map(|variable| variable.name);
+            let near: Vec<&str> = known.clone().filter(|name| name.split('.').next() == group).collect();
+            let expected = if near.is_empty() { known.collect() } else { near };
+            Err((span, format!("unknown variable {name}; expected one of {}", expected.join(", "))))
         }
     }
 }
 
-/// `booking.date` from the tree, or `None` if something other than names is between the dots.
-fn dotted(expr: &Expr<'_>) -> Option<String> {
+/// `booking.date` from the tree, and where it starts; `None` if something other than names is between the dots.
+fn dotted(expr: &Expr<'_>) -> Option<(String, Span)> {
     match expr {
-        Expr::Var(it) => Some(it.id.to_owned()),
-        Expr::GetAttr(it) => Some(format!("{}.{}", dotted(&it.expr)?, it.name)),
+        Expr::Var(it) => Some((it.id.to_owned(), it.span())),
+        Expr::GetAttr(it) => {
+            let (before, span) = dotted(&it.expr)?;
+            Some((format!("{before}.{}", it.name), span))
+        }
         _ => None,
     }
 }
