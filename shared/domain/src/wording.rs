@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use fixed_decimal::Decimal;
 use icu_calendar::{Date, Gregorian};
-use icu_datetime::fieldsets::{E, MD, MDET, T, zone::ExemplarCity};
+use icu_datetime::fieldsets::{E, MD, MDET, MDT, T, zone::ExemplarCity};
 use icu_datetime::options::TimePrecision;
 use icu_datetime::{FixedCalendarDateTimeFormatter as Formatter, NoCalendarFormatter};
 use icu_experimental::dimension::currency::CurrencyType;
@@ -25,6 +25,7 @@ use crate::zone::Zone;
 /// The formatters of one language: loading them takes some 50 µs, once.
 struct Formatters {
     when: Formatter<Gregorian, MDET>,
+    day_and_time: Formatter<Gregorian, MDT>,
     date: Formatter<Gregorian, MD>,
     weekday: Formatter<Gregorian, E>,
     time: NoCalendarFormatter<T>,
@@ -41,6 +42,7 @@ fn load(locale: Locale) -> Option<Formatters> {
     let locale = icu_locale(locale);
     Some(Formatters {
         when: Formatter::try_new((&locale).into(), MDET::long().with_time_precision(minute)).ok()?,
+        day_and_time: Formatter::try_new((&locale).into(), MDT::long().with_time_precision(minute)).ok()?,
         date: Formatter::try_new((&locale).into(), MD::long()).ok()?,
         weekday: Formatter::try_new((&locale).into(), E::long()).ok()?,
         time: NoCalendarFormatter::try_new((&locale).into(), T::short().with_time_precision(minute)).ok()?,
@@ -67,6 +69,12 @@ fn icu_locale(locale: Locale) -> icu_locale_core::Locale {
 /// A day and a time as people say them: `Monday 23 November at 10:00`, `понедельник, 23 ноября в 10:00`.
 pub fn when(at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
     Some(formatters(locale)?.when.format(&wall(&zone.at(at))?).to_string())
+}
+
+/// The same without the day of the week, which in Russian could not stand after "until": `23 November at 10:00`,
+/// `23 ноября в 10:00`.
+pub fn day_and_time(at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
+    Some(formatters(locale)?.day_and_time.format(&wall(&zone.at(at))?).to_string())
 }
 
 /// A date: `23 November`, `23 ноября`.

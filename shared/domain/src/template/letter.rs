@@ -104,7 +104,7 @@ impl Letter {
                             p class="faint" style=(NAME) { (self.business) }
                             (paragraphs(&self.body))
                             (self.visit())
-                            (buttons(self.links.iter().map(|(label, link)| (*label, link.as_str()))))
+                            (buttons(self.links.iter().map(|(label, link)| (*label, link.as_str())), Some(0)))
                             @if let Some(signature) = &self.signature { (paragraphs(signature)) }
                             @if let Some(block) = &self.block { (block.html(&self.business)) }
                         }
@@ -143,7 +143,7 @@ impl Block {
                 @if let Some(image) = &self.image { img src=(image) alt=(business) style=(IMAGE); }
                 @if let Some(text) = &self.text { (paragraphs(text)) }
                 @if let Some((label, link)) = &self.link {
-                    (buttons(std::iter::once((label.as_str(), link.as_str()))))
+                    (buttons(std::iter::once((label.as_str(), link.as_str())), None))
                 }
             }
         }
@@ -163,14 +163,14 @@ fn paragraphs(text: &str) -> Markup {
     }
 }
 
-/// Buttons, the first of them the main one.
-fn buttons<'a>(links: impl Iterator<Item = (&'a str, &'a str)>) -> Markup {
+/// Buttons, of which at most one is the main one.
+fn buttons<'a>(links: impl Iterator<Item = (&'a str, &'a str)>, main: Option<usize>) -> Markup {
     let mut links = links.enumerate().peekable();
     html! {
         @if links.peek().is_some() {
             p style=(BUTTONS) {
                 @for (number, (label, link)) in links {
-                    @let (class, style) = if number == 0 { ("button main", MAIN) } else { ("button more", MORE) };
+                    @let (class, style) = if main == Some(number) { ("button main", MAIN) } else { ("button more", MORE) };
                     a class=(class) style={ (BUTTON) ";" (style) } href=(link) { (label) }
                     " "
                 }

@@ -24,7 +24,7 @@ use crate::business::Locale;
 use crate::calendar::Calendar;
 use crate::channel::Channel;
 use crate::ids::BusinessId;
-use crate::notification_type::NotificationType;
+use crate::notification_type::{Audience, NotificationType};
 use crate::resource::ResourceKind;
 use crate::text::{Link, Name};
 
@@ -298,15 +298,12 @@ fn email(
     if kind.is_marketing() && unsubscribe.is_none() {
         return Err(Unfilled::NoUnsubscribe);
     }
-    let details = if has_details(kind) {
-        let filled = builtin::fill_shared("details", context, locale)?;
-        let row = |line: &str| {
-            line.split_once(": ").map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        };
-        filled.lines().filter_map(row).collect()
-    } else {
-        Vec::new()
-    };
+    let mut details = Vec::new();
+    for section in detail_sections(kind) {
+        let filled = builtin::fill_shared(section, context, locale)?;
+        let row = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+        details.extend(filled.lines().filter_map(row));
+    }
     let block = own.and_then(|own| {
         let blocks = own.blocks.iter().filter(|it| it.locale == locale);
         closest(blocks, resource_kind, |it| it.resource_kind)
@@ -338,6 +335,7 @@ fn email(
         block,
         footer: footer.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         foot_links: foot_link("preferences")
+            .filter(|_| kind.audience() == Audience::Client)
             .into_iter()
             .chain(unsubscribe.and_then(|_| foot_link("unsubscribe")))
             .collect(),
@@ -354,23 +352,23 @@ fn email(
     })
 }
 
-/// Whether an e-mail shows the facts of the visit beside its text: where the visit is ahead.
-fn has_details(kind: NotificationType) -> bool {
+/// The facts an e-mail shows beside its text: those of the visit where it is ahead, to staff those of the client too.
+fn detail_sections(kind: NotificationType) -> &'static [&'static str] {
     use NotificationType as Kind;
-    matches!(
-        kind,
+    match kind {
         Kind::BookingCreated
-            | Kind::BookingConfirmed
-            | Kind::BookingRescheduled
-            | Kind::BookingChanged
-            | Kind::ConfirmationRequest
-            | Kind::Reminder
-            | Kind::StaffBookingCreated
-            | Kind::StaffBookingChanged
-            | Kind::StaffBookingCancelled
-            | Kind::StaffUnconfirmed
-            | Kind::StaffRunningLate
-    )
+        | Kind::BookingConfirmed
+        | Kind::BookingRescheduled
+        | Kind::BookingChanged
+        | Kind::ConfirmationRequest
+        | Kind::Reminder => &["details"],
+        _ if for_staff(kind) => &["client", "details"],
+        _ => &[],
+    }
+}
+
+fn for_staff(kind: NotificationType) -> bool {
+    matches!(kind.audience(), Audience::Staff | Audience::Managers)
 }
 
 /// A subject is one line: what follows a line break would be taken for another header.

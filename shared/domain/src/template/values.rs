@@ -376,7 +376,7 @@ pub const VARIABLES: &[Variable] = {
         }),
         variable("offer.until", Time, "until when the time is held", |it, locale| {
             let offer = it.offer?;
-            said(when(it, offer.until, offer.zone, locale))
+            said(with_zone(it, wording::day_and_time(offer.until, offer.zone, locale)?, offer.zone, locale))
         }),
     ]
 };
@@ -400,12 +400,15 @@ fn bonus(amount: BonusAmount<'_>, locale: Locale) -> Option<Value> {
     }
 }
 
-/// Day and time, with the zone's name for readers who live by another clock.
 fn when(values: &Values<'_>, at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
-    let when = wording::when(at, zone, locale)?;
+    with_zone(values, wording::when(at, zone, locale)?, zone, locale)
+}
+
+/// A time, with the zone's name for readers who live by another clock.
+fn with_zone(values: &Values<'_>, time: String, zone: &Zone, locale: Locale) -> Option<String> {
     match values.reader_zone {
-        None => Some(when),
-        Some(_) => Some(format!("{when} ({})", wording::zone(zone, locale)?)),
+        None => Some(time),
+        Some(_) => Some(format!("{time} ({})", wording::zone(zone, locale)?)),
     }
 }
 
