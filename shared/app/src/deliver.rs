@@ -6,6 +6,7 @@
 //! a message that may have left is never said to be withheld, only `unknown`.
 
 use domain::booking::Failure;
+use domain::compose::compose;
 use domain::decide::{Decision, asks_for_future_booking, decide};
 use domain::facts::{Facts, Subject};
 use domain::ids::MessageId;
@@ -13,8 +14,9 @@ use domain::message::{Lease, Message, MessageStatus, Reason};
 use domain::notification_type::NotificationType;
 use domain::recipient::Person;
 use domain::rule::Strategy;
+use domain::sms::{estimate, measure};
 use domain::task::{Task, TaskKind};
-use domain::template::{Content, render};
+use domain::template::{Content, Templates};
 use domain::trace::{Check, Trace, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
@@ -83,15 +85,18 @@ pub async fn deliver(
     due: &Due,
     shift: Shift<'_>,
 ) -> Result<Delivered, PortError> {
-    let DueWhat::Message { message_id, .. } = &due.what else {
+    let DueWhat::Message { message_id, kind, .. } = &due.what else {
         return Err(PortError::Permanent {
             operation: "delivering",
             source: "a check came into a message queue".into(),
         });
     };
-    let row = Key::Message(due.refs.business_id.clone(), due.refs.subject.clone(), message_id.clone());
+    let along = [
+        Key::Message(due.refs.business_id.clone(), due.refs.subject.clone(), message_id.clone()),
+        Key::Templates(due.refs.business_id.clone(), *kind),
+    ];
     for _ in 0..TRIES {
-        let Some(loaded) = load_facts(store, &due.refs, std::slice::from_ref(&row)).await? else {
+        let Some(loaded) = load_facts(store, &due.refs, &along).await? else {
             return Ok(Delivered::Gone);
         };
         let found = first(&loaded.along, Item::message).map(|(message, version)| (message.clone(), version));
@@ -101,7 +106,9 @@ pub async fn deliver(
         let may_have_left = message.status == MessageStatus::Sending;
         let (status, kind) = (message.status, message.kind);
         let facts = &loaded.facts;
-        let attempt = Attempt { store, timers, facts, due, shift, message, version, may_have_left };
+        let templates = first(&loaded.along, Item::templates).map(|(templates, _)| templates);
+        let attempt =
+            Attempt { store, timers, facts, templates, due, shift, message, version, may_have_left };
         let done = match attempt.run(provider).await {
             Ok(delivered) => {
                 let settled_as = match delivered {
@@ -155,6 +162,8 @@ struct Attempt<'a, S, T> {
     store: &'a S,
     timers: &'a T,
     facts: &'a Facts,
+    /// What the business has changed of the type's texts.
+    templates: Option<&'a Templates>,
     due: &'a Due,
     shift: Shift<'a>,
     message: Message,
@@ -204,14 +213,18 @@ where
         now: Timestamp,
     ) -> Result<Delivered, WriteError> {
         let person = self.facts.person(&self.message.recipient);
-        let Some((person, address)) =
-            person.and_then(|person| Some((person, address(person, &self.message)?)))
-        else {
+        let Some(address) = person.and_then(|person| address(person, &self.message)) else {
             trace.note(Check::Address, Verdict::Suppress, "none");
             return self.withhold(trace, Reason::NoAddress).await;
         };
-        let content = match render(self.facts, person, self.message.kind, self.message.channel) {
-            Ok(content) => content,
+        let Message { recipient, kind, channel, .. } = &self.message;
+        let content = match compose(self.facts, recipient, *kind, *channel, self.templates, provider.sender())
+        {
+            Ok(Some(content)) => content,
+            Ok(None) => {
+                trace.note(Check::Address, Verdict::Suppress, "nobody");
+                return self.withhold(trace, Reason::NoAddress).await;
+            }
             Err(error) => {
                 tracing::error!(message.id = %self.message.id, error = %chain(&error), "a text could not be made");
                 trace.note(Check::Template, Verdict::Suppress, "a value is missing");
@@ -236,6 +249,12 @@ where
         self.message.lease = Some(Lease { until: self.shift.until, holder: self.shift.holder.to_owned() });
         self.message.attempts += 1;
         self.message.text = Some(content.text().to_owned());
+        if let (Content::Sms { text }, Some(person)) = (content, self.facts.person(&self.message.recipient)) {
+            let segments = measure(text).segments;
+            self.message.segments = Some(segments);
+            self.message.estimate =
+                person.phone().and_then(|phone| estimate(&self.facts.business.sms_prices, phone, segments));
+        }
         self.add(trace);
         self.write().await
     }

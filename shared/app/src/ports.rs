@@ -23,7 +23,7 @@ use domain::rule::Rules;
 use domain::staff::StaffMember;
 use domain::subject::SubjectId;
 use domain::task::Task;
-use domain::template::Content;
+use domain::template::{Content, Templates};
 use domain::waitlist::WaitlistEntry;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -75,6 +75,8 @@ pub enum Key {
     Rules(BusinessId),
     /// A business's rules as they were at a version.
     RulesVersion(BusinessId, u64),
+    /// What a business has changed of a type's texts.
+    Templates(BusinessId, NotificationType),
     /// How far a change of the settings has come to the bookings ahead.
     Rollout(BusinessId),
     /// A location.
@@ -117,6 +119,7 @@ pub enum Item {
     Business(Business),
     Rules(Rules),
     RulesVersion(Rules),
+    Templates(Templates),
     Rollout(Rollout),
     Location(Location),
     Resource(Resource),
@@ -202,6 +205,7 @@ impl Item {
             Item::Business(x) => Key::Business(x.id.clone()),
             Item::Rules(x) => Key::Rules(x.business_id.clone()),
             Item::RulesVersion(x) => Key::RulesVersion(x.business_id.clone(), x.version),
+            Item::Templates(x) => Key::Templates(x.business_id.clone(), x.kind),
             Item::Rollout(x) => Key::Rollout(x.business_id.clone()),
             Item::Location(x) => Key::Location(x.business_id.clone(), x.id.clone()),
             Item::Resource(x) => Key::Resource(x.business_id.clone(), x.id.clone()),
@@ -244,6 +248,7 @@ accessors! {
     business Business Business;
     rules Rules Rules;
     rules_version RulesVersion Rules;
+    templates Templates Templates;
     rollout Rollout Rollout;
     location Location Location;
     resource Resource Resource;
@@ -623,6 +628,11 @@ pub enum ProviderError {
 
 /// Hands messages to a provider.
 pub trait Provider: Sync {
+    /// The address its messages come from, where they come from one: what a calendar file names as its organizer.
+    fn sender(&self) -> Option<&Email> {
+        None
+    }
+
     /// Sends one message; answers the provider's id for it.
     fn send(
         &self,

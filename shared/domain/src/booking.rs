@@ -187,6 +187,9 @@ pub struct Series {
     pub index: u32,
     /// How many bookings the series has.
     pub count: u32,
+    /// In the first booking only: when each starts (UTC), for its notice to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Timestamp>,
 }
 
 /// A message that failed for certain: what lets a cascade go on to its next channel.

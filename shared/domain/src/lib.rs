@@ -10,8 +10,10 @@
 pub mod account;
 pub mod booking;
 pub mod business;
+pub mod calendar;
 pub mod channel;
 pub mod client;
+pub mod compose;
 pub mod contact;
 pub mod decide;
 pub mod facts;
@@ -36,4 +38,5 @@ pub mod text;
 pub mod timing;
 pub mod trace;
 pub mod waitlist;
+pub mod wording;
 pub mod zone;
