@@ -814,9 +814,11 @@ fn booking_check_due(facts: &Facts, booking: &Booking, kind: CheckKind) -> Optio
     let first_timing = |rule: &Rule| rule.steps.first().map(|step| step.timing.clone());
     let timing = match kind {
         CheckKind::Late => {
-            // Somebody must want to know: the client, or the managers.
-            let wanted = facts.rule(NotificationType::RunningLate).enabled
-                && booking.since_time_set(&EventKind::RunningLate).is_none();
+            // Somebody must want to know: the client, or managers.
+            let managers = facts.managers().next().is_some();
+            let told = facts.rule(NotificationType::RunningLate).enabled
+                || (managers && facts.rule(NotificationType::StaffRunningLate).enabled);
+            let wanted = told && booking.since_time_set(&EventKind::RunningLate).is_none();
             first_timing(facts.rule(NotificationType::RunningLate)).filter(|_| wanted)?
         }
         CheckKind::NoShow => Timing::AfterEnd(facts.business.no_show_after_minutes?.interval()?),
