@@ -13,6 +13,7 @@ mod deploy;
 mod http;
 mod process;
 mod python;
+mod rules;
 mod run;
 mod stack;
 mod steps;
@@ -30,6 +31,7 @@ cargo xtask COMMAND [OPTIONS]
   run             start everything on this machine, seed a demo salon, play a booking through three days
   test            everything that has to hold: format, lints, tests, licences, and a deploy of the template
   deploy          build for Lambda and deploy with SAM
+  rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
@@ -61,6 +63,7 @@ fn dispatch() -> Result<()> {
             Some("test") => test::command(args),
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
+            Some("rules") => rules::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },
