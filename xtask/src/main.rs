@@ -8,6 +8,7 @@
 mod admin;
 mod bench;
 mod cargo;
+mod coverage;
 mod demo;
 mod deploy;
 mod http;
@@ -32,6 +33,7 @@ cargo xtask COMMAND [OPTIONS]
   test            everything that has to hold: format, lints, tests, licences, and a deploy of the template
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
+  coverage        how many lines of shared/domain its tests reach
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
@@ -64,6 +66,7 @@ fn dispatch() -> Result<()> {
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),
+            Some("coverage") => coverage::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },
