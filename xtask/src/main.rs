@@ -12,6 +12,7 @@ mod coverage;
 mod demo;
 mod deploy;
 mod http;
+mod mutants;
 mod process;
 mod python;
 mod rules;
@@ -19,6 +20,7 @@ mod run;
 mod stack;
 mod steps;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ cargo xtask COMMAND [OPTIONS]
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   coverage        how many lines of shared/domain its tests reach
+  mutants         whether a test notices when the rules are changed in one place
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
@@ -67,6 +70,7 @@ fn dispatch() -> Result<()> {
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),
             Some("coverage") => coverage::command(args),
+            Some("mutants") => mutants::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },
