@@ -7,6 +7,7 @@
 
 mod admin;
 mod bench;
+mod bench_domain;
 mod cargo;
 mod coverage;
 mod demo;
@@ -38,6 +39,7 @@ cargo xtask COMMAND [OPTIONS]
   coverage        how many lines of shared/domain its tests reach
   mutants         whether a test notices when the rules are changed in one place
   bench startup   how long each function takes to its first request for work, beside the bare runtime
+  bench domain    how long planning, deciding and rendering take, and how many instructions
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
 `cargo xtask COMMAND --help` tells more.";
