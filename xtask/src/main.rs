@@ -12,6 +12,7 @@ mod cargo;
 mod coverage;
 mod demo;
 mod deploy;
+mod fuzz;
 mod http;
 mod mutants;
 mod process;
@@ -37,6 +38,7 @@ cargo xtask COMMAND [OPTIONS]
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   coverage        how many lines of shared/domain its tests reach
+  fuzz            what parses foreign input, under inputs nobody would write
   mutants         whether a test notices when the rules are changed in one place
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   bench domain    how long planning, deciding and rendering take, and how many instructions
@@ -73,6 +75,7 @@ fn dispatch() -> Result<()> {
             Some("rules") => rules::command(args),
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
+            Some("fuzz") => fuzz::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },
