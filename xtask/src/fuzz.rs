@@ -144,6 +144,8 @@ fn run_libfuzzer(binary: &Path, target: &str, seconds: u32) -> Result<()> {
     let seeds = seeds().join(target);
     let mut child = Command::new(binary)
         .env("FUZZ_TARGET", target)
+        // The fuzzer's own frames would push what went wrong out of sight.
+        .env("RUST_BACKTRACE", "0")
         .arg(&corpus)
         .arg(&seeds)
         .arg(format!("-artifact_prefix={}/", seeds.display()))

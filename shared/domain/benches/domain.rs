@@ -97,8 +97,11 @@ fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
+/// A call that is measured.
+type Call = fn(&Fixture);
+
 /// What is measured, by name.
-const MEASURED: [(&str, fn(&Fixture)); 5] = [
+const MEASURED: [(&str, Call); 5] = [
     ("plan", |fixture| {
         black_box(plan(black_box(&fixture.facts), fixture.now));
     }),

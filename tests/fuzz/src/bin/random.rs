@@ -6,6 +6,7 @@
 // A command line tool speaks on standard output, and what is wrong with its call ends it.
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
+use std::hash::{DefaultHasher, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -29,9 +30,11 @@ fn main() -> ExitCode {
     // The input is told at the end; a hundred panics on the way to the smallest one would hide it.
     std::panic::set_hook(Box::new(|_| {}));
     let inputs = inputs(name);
-    let mut runner = TestRunner::new(Config { cases: ROUND, failure_persistence: None, ..Config::default() });
     let (begun, mut told, mut executions) = (Instant::now(), Instant::now(), 0_u64);
     while begun.elapsed() < seconds {
+        // A runner counts what it has run, so each round has its own.
+        let mut runner =
+            TestRunner::new(Config { cases: ROUND, failure_persistence: None, ..Config::default() });
         let result = runner.run(&inputs, |input| {
             std::panic::catch_unwind(AssertUnwindSafe(|| target(&input))).map_err(|panic| {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
             Ok(()) => executions += u64::from(ROUND),
             Err(TestError::Fail(reason, input)) => {
                 println!("{name}: {reason}\n{name}: the input is \"{}\"", input.escape_ascii());
-                let path = fuzz::seeds(name).join(format!("crash-{}", input.len()));
+                let path = fuzz::seeds(name).join(format!("crash-{:016x}", hash(&input)));
                 std::fs::write(&path, input).expect("the folder of seeds can be written");
                 println!("{name}: it is kept in {}", path.display());
                 return ExitCode::FAILURE;
@@ -65,6 +68,12 @@ fn main() -> ExitCode {
 fn wrong(what: &str) -> ExitCode {
     println!("{what}");
     ExitCode::FAILURE
+}
+
+fn hash(input: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(input);
+    hasher.finish()
 }
 
 /// Bytes, texts, and seeds that were changed.
