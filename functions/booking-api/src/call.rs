@@ -55,6 +55,11 @@ pub struct Call<T> {
 }
 
 impl<T> Call<T> {
+    /// The same request with another body.
+    pub fn with<U>(self, body: U) -> Call<U> {
+        Call { caller: self.caller, once: self.once, if_match: self.if_match, body }
+    }
+
     /// What an edit needs of the request.
     pub fn edit(&self) -> Edit<'_> {
         Edit {

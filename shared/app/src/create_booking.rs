@@ -3,29 +3,35 @@
 use std::collections::BTreeSet;
 
 use domain::booking::{Booking, Confirmation, Notify, Source, Status};
-use domain::ids::{BusinessId, ClientId, LocationId, ResourceId, ServiceId};
+use domain::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, ServiceId};
 use domain::money::Money;
-use domain::resource::{Resource, ResourceDay, Slot};
+use domain::resource::Resource;
 use domain::text::Notes;
 use domain::timing::{Interval, Timing};
 use domain::zone::Zone;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::already_told::{Warning, already_told, parts_near};
 use crate::edit_catalogue::check_price;
 use crate::error::AppError;
+use crate::holds::{self, Holds, days_of, slot_of};
 use crate::once::{Done, Once, answered, write_once};
 use crate::ports::{
-    Expect, Item, Key, NewId, Participation, PortError, Read, Stored, Write, WriteError, WriteFacts, first,
+    ClientBookings, Expect, Item, Key, NewId, Participation, PortError, Read, ReadLedger, Stored, Write,
+    WriteError, WriteFacts, first,
 };
 
 /// How often a request starts over because another one took a slot of the same day.
 pub(crate) const TRIES: u32 = 20;
 
+/// How many clients a booking takes.
+pub(crate) const CLIENTS: usize = 20;
+
 /// The longest visit.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
+pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// How far ahead a visit may start: three years.
 const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366 * 3);
@@ -128,12 +134,24 @@ impl When {
         }
     }
 
-    fn date(self) -> Date {
+    /// The date it names: of the wall time as it is, of an instant in UTC.
+    pub(crate) fn date(self) -> Date {
         match self {
             When::Local(wall) => wall.date(),
             When::Instant(instant) => instant.to_zoned(TimeZone::UTC).date(),
         }
     }
+}
+
+/// A booking that was made, with what staff should know about it. As JSON the booking's own fields, and `warnings` where there are any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeBooking {
+    /// The booking.
+    #[serde(flatten)]
+    pub booking: Booking,
+    /// What staff should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// Makes a booking at `now` (UTC).
@@ -147,41 +165,23 @@ pub async fn create_booking<S>(
     new: &NewBooking,
     once: Option<&Once>,
     now: Timestamp,
-) -> Result<Done<Booking>, AppError>
+) -> Result<Done<MadeBooking>, AppError>
 where
-    S: Read + WriteFacts,
+    S: Read + WriteFacts + ClientBookings + ReadLedger,
 {
-    check_clients(&new.client_ids)?;
-    check_price(new.price.as_ref())?;
-    check_reminders(new.reminders.as_deref())?;
-    let id: domain::ids::BookingId = new_id(ids)?;
+    let id: BookingId = new_id(ids)?;
     for _ in 0..TRIES {
-        let mut keys = vec![
-            Key::Business(business_id.clone()),
-            Key::Rules(business_id.clone()),
-            Key::Location(business_id.clone(), new.location_id.clone()),
-            Key::Resource(business_id.clone(), new.resource_id.clone()),
-            Key::Service(business_id.clone(), new.service_id.clone()),
-        ];
-        keys.extend(new.client_ids.iter().map(|client| Key::Client(business_id.clone(), client.clone())));
-        keys.extend(once.map(|once| once.key(business_id)));
-        // The days the visit can touch are few, whatever the zone and the duration, so they come with the same read.
-        let likely = likely_days(new.start);
-        keys.extend(
-            likely.iter().map(|day| Key::ResourceDay(business_id.clone(), new.resource_id.clone(), *day)),
-        );
-        let mut found = ports.read(keys).await?;
+        let keys = keys_for(business_id, new, once);
+        let (found, parts) = futures::try_join!(ports.read(keys), parts_near(ports, business_id, new))?;
         if let Some(done) = answered(once, &found, now)? {
             return Ok(done);
         }
-        let booking = put_together(business_id, new, id.clone(), &found, now)?;
-        let days = days_of(booking.start, booking.end);
-        read_more_days(ports, &booking, &days, &likely, &mut found).await?;
-        let capacity = resource(&found, &new.resource_id)?.capacity;
-        let mut writes = hold(&booking, &days, capacity, &found)?;
+        let Prepared { booking, mut writes, found } =
+            prepare(ports, business_id, new, id.clone(), found, now).await?;
+        let warnings = already_told(ports, &booking, parts, now).await?;
         writes.extend(participations(&booking));
         writes.push(Write { item: Item::Booking(booking.clone()), expect: Expect::Absent });
-        let done = Done { etag: booking.revision, value: booking };
+        let done = Done { etag: booking.revision, value: MadeBooking { booking, warnings } };
         match write_once(ports, business_id, once, writes, &done, &found, now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
@@ -191,14 +191,70 @@ where
     Err(AppError::Busy)
 }
 
+/// Everything that is asked of a booking to be made but the client's other bookings: what it refers to, the days it can touch, the kept
+/// answer. The days are few, whatever the zone and the duration, so they come with the same read.
+pub(crate) fn keys_for(business_id: &BusinessId, new: &NewBooking, once: Option<&Once>) -> Vec<Key> {
+    let mut keys = referred(business_id, new);
+    keys.extend(once.map(|once| once.key(business_id)));
+    keys.extend(holds::keys_of(business_id, &new.resource_id, &likely_days(new.start)));
+    keys
+}
+
+/// The keys of what a booking to be made refers to.
+pub(crate) fn referred(business_id: &BusinessId, new: &NewBooking) -> Vec<Key> {
+    let mut keys = vec![
+        Key::Business(business_id.clone()),
+        Key::Rules(business_id.clone()),
+        Key::Location(business_id.clone(), new.location_id.clone()),
+        Key::Resource(business_id.clone(), new.resource_id.clone()),
+        Key::Service(business_id.clone(), new.service_id.clone()),
+    ];
+    // A client who is named twice is refused, and a read names nobody twice.
+    let clients: BTreeSet<&ClientId> = new.client_ids.iter().collect();
+    keys.extend(clients.into_iter().take(CLIENTS).map(|id| Key::Client(business_id.clone(), id.clone())));
+    keys
+}
+
+/// A booking that is checked and not written.
+pub(crate) struct Prepared {
+    /// The booking.
+    pub booking: Booking,
+    /// The writes that hold the resource for it.
+    pub writes: Vec<Write>,
+    /// What was found, the days it touches included.
+    pub found: Vec<Stored>,
+}
+
+/// Checks a booking to be made and holds its resource. `found` is what was found of [`keys_for`].
+pub(crate) async fn prepare(
+    ports: &impl Read,
+    business_id: &BusinessId,
+    new: &NewBooking,
+    id: BookingId,
+    mut found: Vec<Stored>,
+    now: Timestamp,
+) -> Result<Prepared, AppError> {
+    let booking = put_together(business_id, new, id, &found, now)?;
+    let likely = likely_days(new.start);
+    let mut days = days_of(booking.start, booking.end);
+    days.retain(|day| !likely.contains(day));
+    if !days.is_empty() {
+        found.extend(ports.read(holds::keys_of(business_id, &new.resource_id, &days).collect()).await?);
+    }
+    let mut holds = Holds::among(business_id, &found);
+    holds.hold(&new.resource_id, &slot_of(&booking), resource(&found, &new.resource_id)?.capacity)?;
+    Ok(Prepared { booking, writes: holds.writes().collect(), found })
+}
+
 pub(crate) fn new_id<T: std::str::FromStr>(ids: &impl NewId) -> Result<T, AppError> {
     let refused = |_| PortError::Permanent { operation: "making an id", source: "it is no id".into() };
     ids.new_id().parse().map_err(refused).map_err(AppError::from)
 }
 
-fn check_clients(clients: &[ClientId]) -> Result<(), AppError> {
+/// Who comes: 1 to 20 clients, each once.
+pub(crate) fn check_clients(clients: &[ClientId]) -> Result<(), AppError> {
     let distinct: BTreeSet<&ClientId> = clients.iter().collect();
-    if !(1..=20).contains(&clients.len()) || distinct.len() != clients.len() {
+    if !(1..=CLIENTS).contains(&clients.len()) || distinct.len() != clients.len() {
         return Err(AppError::invalid("client_ids", "1 to 20 different clients"));
     }
     Ok(())
@@ -219,15 +275,22 @@ pub(crate) fn check_reminders(reminders: Option<&[Timing]>) -> Result<(), AppErr
     Ok(())
 }
 
-fn put_together(
+/// The id in `field` is none of this business's.
+pub(crate) fn of_this_business(field: &str, what: &str) -> AppError {
+    AppError::invalid(field, format!("the id of a {what} of this business"))
+}
+
+/// The booking as it is to be made, checked against what was `found` but for the resource's days.
+pub(crate) fn put_together(
     business_id: &BusinessId,
     new: &NewBooking,
-    id: domain::ids::BookingId,
+    id: BookingId,
     found: &[Stored],
     now: Timestamp,
 ) -> Result<Booking, AppError> {
-    let of_this_business =
-        |field: &str, what: &str| AppError::invalid(field, format!("the id of a {what} of this business"));
+    check_clients(&new.client_ids)?;
+    check_price(new.price.as_ref())?;
+    check_reminders(new.reminders.as_deref())?;
     let missing_business = AppError::NotFound { what: "business" };
     let (business, _) = first(found, Item::business).ok_or(missing_business)?;
     let (location, _) =
@@ -239,11 +302,7 @@ fn put_together(
     }
     let (service, _) =
         first(found, Item::service).ok_or_else(|| of_this_business("service_id", "service"))?;
-    for (index, id) in new.client_ids.iter().enumerate() {
-        if first(found, |item| item.client().filter(|client| &client.id == id)).is_none() {
-            return Err(of_this_business(&format!("client_ids[{index}]"), "client"));
-        }
-    }
+    clients_exist(&new.client_ids, found)?;
     let duration = SignedDuration::from_mins(i64::from(service.duration_minutes));
     let (start, end) = visit(zone, new.start, new.end, duration, now)?;
     let status = match new.source {
@@ -300,71 +359,27 @@ pub(crate) fn visit(
     Ok((start, end))
 }
 
-fn resource<'a>(found: &'a [Stored], id: &ResourceId) -> Result<&'a Resource, AppError> {
+/// Whether all of the clients are among what was `found`.
+pub(crate) fn clients_exist(ids: &[ClientId], found: &[Stored]) -> Result<(), AppError> {
+    for (index, id) in ids.iter().enumerate() {
+        if first(found, |item| item.client().filter(|client| &client.id == id)).is_none() {
+            return Err(of_this_business(&format!("client_ids[{index}]"), "client"));
+        }
+    }
+    Ok(())
+}
+
+/// The resource among what was `found`.
+pub(crate) fn resource<'a>(found: &'a [Stored], id: &ResourceId) -> Result<&'a Resource, AppError> {
     first(found, |item| item.resource().filter(|resource| &resource.id == id))
         .map(|(resource, _)| resource)
-        .ok_or_else(|| AppError::invalid("resource_id", "the id of a resource of this business"))
+        .ok_or_else(|| of_this_business("resource_id", "resource"))
 }
 
 /// The UTC days a visit that starts at `start`, in whatever zone, most likely touches.
 fn likely_days(start: When) -> Vec<Date> {
     let date = start.date();
     [date.yesterday().ok(), Some(date), date.tomorrow().ok()].into_iter().flatten().collect()
-}
-
-/// The UTC days a visit touches.
-pub(crate) fn days_of(start: Timestamp, end: Timestamp) -> Vec<Date> {
-    let first = start.to_zoned(TimeZone::UTC).date();
-    let last = end.to_zoned(TimeZone::UTC).date();
-    first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last).collect()
-}
-
-/// Reads the days of the resource that are not among `have` yet.
-async fn read_more_days(
-    ports: &impl Read,
-    booking: &Booking,
-    days: &[Date],
-    have: &[Date],
-    found: &mut Vec<Stored>,
-) -> Result<(), AppError> {
-    let more: Vec<Key> = days
-        .iter()
-        .filter(|day| !have.contains(day))
-        .map(|day| Key::ResourceDay(booking.business_id.clone(), booking.resource_id.clone(), *day))
-        .collect();
-    if !more.is_empty() {
-        found.extend(ports.read(more).await?);
-    }
-    Ok(())
-}
-
-/// The writes that hold the resource for a booking on each of `days`, given what was `found` there.
-pub(crate) fn hold(
-    booking: &Booking,
-    days: &[Date],
-    capacity: u32,
-    found: &[Stored],
-) -> Result<Vec<Write>, AppError> {
-    days.iter()
-        .map(|day| {
-            let (mut held, expect) = day_of(booking, *day, found);
-            let slot = Slot { booking_id: booking.id.clone(), start: booking.start, end: booking.end };
-            if !held.hold(slot, capacity) {
-                return Err(AppError::Overlap);
-            }
-            Ok(Write { item: Item::ResourceDay(held), expect })
-        })
-        .collect()
-}
-
-/// What holds a booking's resource on a day, and what a write to it expects.
-pub(crate) fn day_of(booking: &Booking, day: Date, found: &[Stored]) -> (ResourceDay, Expect) {
-    first(found, |item| item.resource_day().filter(|held| held.day == day))
-        .map(|(held, version)| (held.clone(), Expect::Version(version)))
-        .unwrap_or_else(|| {
-            let empty = ResourceDay::empty(booking.business_id.clone(), booking.resource_id.clone(), day);
-            (empty, Expect::Absent)
-        })
 }
 
 /// The rows by which each client's bookings are found.

@@ -188,14 +188,14 @@ pub struct BusinessPatch {
 }
 
 /// A field that may be absent, and not null.
-fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+pub(crate) fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 /// Tells a field that is null from one that is absent.
-fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+pub(crate) fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here names AWS, and every use case may be repeated, fail at any step or die after any write:
 //! run again, it ends in the same state, and no message leaves twice. `shared/testkit` proves it for each of them.
 
+pub mod already_told;
 pub mod authorize;
 pub mod change_booking;
 pub mod check_booking;
@@ -12,6 +13,7 @@ pub mod deliver;
 pub mod edit_catalogue;
 pub mod edit_rules;
 pub mod error;
+mod holds;
 pub mod load_facts;
 pub mod once;
 pub mod plan_client;

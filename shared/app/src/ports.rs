@@ -377,6 +377,16 @@ pub trait ClientBookings: Sync {
         client_id: &ClientId,
         from: Timestamp,
     ) -> impl Future<Output = Result<Vec<Participation>, PortError>> + Send;
+
+    /// Parts in bookings that start at or after `from` and before `until` (UTC), whatever has become of them, earliest first. Up to a second
+    /// or so behind.
+    fn parts_within(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Participation>, PortError>> + Send;
 }
 
 /// Finds a business's bookings in the order of their start.

@@ -30,6 +30,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_types::SdkConfig;
 use domain::ids::{BookingId, BusinessId, ClientId};
+use domain::occasion::About;
 use domain::subject::SubjectId;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -47,6 +48,9 @@ const ASKS: u32 = 5;
 
 /// How long ledger rows are kept after they were due: 13 months (SPEC §6).
 const LEDGER_KEPT: SignedDuration = SignedDuration::from_hours(24 * 396);
+
+/// How long a verification code is kept; it is of use for some minutes.
+const CODE_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long it stays known what held a resource on a day.
 const DAYS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 60);
@@ -160,6 +164,11 @@ impl Tables {
             .set_exclusive_start_key(after)
             .set_limit(limit);
         request = match sk {
+            SortKey::Between(first, last) => request
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :sk AND :last")
+                .expression_attribute_names("#sk", sk_name)
+                .expression_attribute_values(":sk", AttributeValue::S(first))
+                .expression_attribute_values(":last", AttributeValue::S(last)),
             SortKey::Any => request.key_condition_expression("#pk = :pk"),
             SortKey::StartsWith(prefix) => request
                 .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
@@ -179,6 +188,46 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// A client's parts in bookings, by the index.
+    async fn parts(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        sk: SortKey,
+    ) -> Result<Vec<Participation>, PortError> {
+        let operation = "finding a client's bookings";
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let query = Query {
+                table: &self.bookings,
+                index: Some(BY_CLIENT),
+                pk: client_key(business_id, client_id),
+                sk: sk.clone(),
+                after,
+                limit: None,
+            };
+            let (rows, last) = self.query(operation, query).await?;
+            for row in rows {
+                match stored(row)?.item {
+                    Item::Participation(part) => found.push(part),
+                    _ => {
+                        return Err(PortError::Permanent {
+                            operation,
+                            source: "not a part in a booking".into(),
+                        });
+                    }
+                }
+            }
+            after = last;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
 struct Query<'a> {
     table: &'a str,
     index: Option<&'a str>,
@@ -188,10 +237,12 @@ struct Query<'a> {
     limit: Option<i32>,
 }
 
+#[derive(Clone)]
 enum SortKey {
     Any,
     StartsWith(String),
     From(String),
+    Between(String, String),
     After(String),
 }
 
@@ -322,7 +373,10 @@ fn expires(item: &Item) -> Option<Timestamp> {
         Item::Answer(answer) => Some(answer.expires_at),
         Item::Message(message) => message.due.checked_add(LEDGER_KEPT).ok(),
         Item::Check(check) => check.due.checked_add(LEDGER_KEPT).ok(),
-        Item::Occasion(occasion) => occasion.at.checked_add(LEDGER_KEPT).ok(),
+        Item::Occasion(occasion) => {
+            let code = matches!(occasion.about, About::VerificationCode { .. });
+            occasion.at.checked_add(if code { CODE_KEPT } else { LEDGER_KEPT }).ok()
+        }
         Item::ResourceDay(day) => {
             let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
             midnight.checked_add(DAYS_KEPT).ok()
@@ -492,36 +546,23 @@ impl ClientBookings for Tables {
         client_id: &ClientId,
         from: Timestamp,
     ) -> Result<Vec<Participation>, PortError> {
-        let operation = "finding a client's bookings";
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let query = Query {
-                table: &self.bookings,
-                index: Some(BY_CLIENT),
-                pk: client_key(business_id, client_id),
-                sk: SortKey::From(from.to_string()),
-                after,
-                limit: None,
-            };
-            let (rows, last) = self.query(operation, query).await?;
-            for row in rows {
-                match stored(row)?.item {
-                    Item::Participation(part) if part.ahead => found.push(part),
-                    Item::Participation(_) => {}
-                    _ => {
-                        return Err(PortError::Permanent {
-                            operation,
-                            source: "not a part in a booking".into(),
-                        });
-                    }
-                }
-            }
-            after = last;
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
+        let mut parts = self.parts(business_id, client_id, SortKey::From(from.to_string())).await?;
+        parts.retain(|part| part.ahead);
+        Ok(parts)
+    }
+
+    async fn parts_within(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Participation>, PortError> {
+        let range = SortKey::Between(from.to_string(), until.to_string());
+        let mut parts = self.parts(business_id, client_id, range).await?;
+        // Instants with and without fractions of a second do not sort as texts do; all that are far off are left out already.
+        parts.retain(|part| from <= part.start && part.start < until);
+        Ok(parts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A salon in Lisbon: the default rules, sms taken, quiet from 23:00 to 08:00, a no-show half an hour after the end of the visit.
 
 use app::change_booking::{Change, Manner, change_booking};
-use app::create_booking::{By, NewBooking, create_booking};
+use app::create_booking::{By, MadeBooking, NewBooking, create_booking};
 use app::error::AppError;
 use app::once::{Done, Once};
 use app::ports::{Item, Key, Refs};
@@ -94,6 +94,15 @@ impl World {
     /// # Errors
     /// What the caller has to mend.
     pub fn book(&self, key: &str, new: &NewBooking) -> Result<Done<Booking>, AppError> {
+        let Done { value, etag } = self.make(key, new)?;
+        Ok(Done { value: value.booking, etag })
+    }
+
+    /// The same, with what staff is told of it.
+    ///
+    /// # Errors
+    /// What the caller has to mend.
+    pub fn make(&self, key: &str, new: &NewBooking) -> Result<Done<MadeBooking>, AppError> {
         let once = Once::new(key, format!("{new:?}").as_bytes());
         self.request(|| async { create_booking(self, self, &salon_id(), new, Some(&once), self.now()).await })
     }
@@ -106,6 +115,7 @@ impl World {
         let once = Once::new(key, format!("{booking} {change:?}").as_bytes());
         self.request(|| async {
             let (business, manner) = (salon_id(), Manner { notify: Notify::ByRules, by: By::Staff });
+            let change = change.clone();
             change_booking(self, (&business, booking), change, manner, None, Some(&once), self.now()).await
         })
     }

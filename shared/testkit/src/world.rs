@@ -445,6 +445,32 @@ impl World {
         self.call(call, move |state| Ok(effect(state))).await.map_err(Refused::port_error)
     }
 
+    async fn parts(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        wanted: impl Fn(&Participation) -> bool + Send + Sync,
+    ) -> Result<Vec<Participation>, PortError> {
+        self.port(Call::Read, |state| {
+            let mut parts: Vec<Participation> = state
+                .items
+                .values()
+                .filter_map(|stored| match &stored.item {
+                    Item::Participation(part)
+                        if (&part.business_id, &part.client_id) == (business_id, client_id)
+                            && wanted(part) =>
+                    {
+                        Some(part.clone())
+                    }
+                    _ => None,
+                })
+                .collect();
+            parts.sort_by_key(|part| (part.start, part.booking_id.clone()));
+            parts
+        })
+        .await
+    }
+
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
         if writes.is_empty() {
             return Ok(());
@@ -571,26 +597,17 @@ impl ClientBookings for World {
         client_id: &ClientId,
         from: Timestamp,
     ) -> Result<Vec<Participation>, PortError> {
-        self.port(Call::Read, |state| {
-            let mut parts: Vec<Participation> = state
-                .items
-                .values()
-                .filter_map(|stored| match &stored.item {
-                    Item::Participation(part)
-                        if (&part.business_id, &part.client_id) == (business_id, client_id)
-                            && part.start >= from
-                            && part.ahead =>
-                    {
-                        Some(part.clone())
-                    }
-                    _ => None,
-                })
-                .collect();
-            parts.sort_by_key(|part| (part.start, part.booking_id.clone()));
-            parts.truncate(100);
-            parts
-        })
-        .await
+        self.parts(business_id, client_id, |part| part.start >= from && part.ahead).await
+    }
+
+    async fn parts_within(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Participation>, PortError> {
+        self.parts(business_id, client_id, |part| from <= part.start && part.start < until).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bookings, what is done to them, and the tasks that come of them.
 
-use app::change_booking::{Change, Manner, change_booking};
+use app::change_booking::{BookingPatch, Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, When, create_booking};
 use app::edit_catalogue::get;
 use app::ports::{Item, Key, Kind};
@@ -21,13 +21,15 @@ use crate::problem::Problem;
 pub fn routes() -> Routes {
     Router::new()
         .route("/v1/bookings", post(post_booking))
-        .route("/v1/bookings/{id}", reading(get_booking))
+        .route("/v1/bookings/{id}", reading(get_booking).patch(patch_booking))
         .route("/v1/bookings/{id}/confirm", post(confirm))
         .route("/v1/bookings/{id}/reschedule", post(reschedule))
         .route("/v1/bookings/{id}/cancel", post(cancel))
         .route("/v1/bookings/{id}/arrive", post(arrive))
         .route("/v1/bookings/{id}/complete", post(complete))
         .route("/v1/bookings/{id}/no-show", post(no_show))
+        .route("/v1/bookings/{id}/request-confirmation", post(request_confirmation))
+        .route("/v1/bookings/{id}/confirmation", post(post_confirmation))
         .route("/v1/bookings/{id}/timeline", reading(get_timeline))
         .route("/v1/tasks", reading(list_tasks))
 }
@@ -35,7 +37,7 @@ pub fn routes() -> Routes {
 async fn post_booking(State(store): Store, call: Call<NewBooking>) -> Answer {
     let Caller { business_id, now } = &call.caller;
     let done = create_booking(&*store, &RandomIds, business_id, &call.body, call.once.as_ref(), *now).await?;
-    Ok(created(&format!("/v1/bookings/{}", done.value.id), done.etag, &done.value))
+    Ok(created(&format!("/v1/bookings/{}", done.value.booking.id), done.etag, &done.value))
 }
 
 async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
@@ -76,7 +78,7 @@ async fn no_show(State(store): Store, Path(booking): Path<String>, call: Call<Ma
 }
 
 /// A new time for a booking.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewTime {
     start: When,
@@ -89,9 +91,42 @@ struct NewTime {
 }
 
 async fn reschedule(State(store): Store, Path(booking): Path<String>, call: Call<NewTime>) -> Answer {
-    let Call { caller, once, if_match, body: NewTime { start, end, notify, by } } = call;
-    let call = Call { caller, once, if_match, body: Manner { notify, by } };
+    let NewTime { start, end, notify, by } = call.body;
+    let call = call.with(Manner { notify, by });
     change(&store, &booking, call, Change::Reschedule { start, end }).await
+}
+
+async fn request_confirmation(
+    State(store): Store,
+    Path(booking): Path<String>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, call, Change::RequestConfirmation).await
+}
+
+/// What the client says when asked to confirm.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    confirmed: bool,
+    #[serde(default)]
+    by: By,
+}
+
+async fn post_confirmation(
+    State(store): Store,
+    Path(booking): Path<String>,
+    call: Call<Confirmation>,
+) -> Answer {
+    let Confirmation { confirmed, by } = call.body;
+    let call = call.with(Manner { notify: Notify::default(), by });
+    change(&store, &booking, call, Change::Answer(confirmed)).await
+}
+
+async fn patch_booking(State(store): Store, Path(booking): Path<String>, call: Call<BookingPatch>) -> Answer {
+    let patch = call.body.clone();
+    let call = call.with(Manner { notify: patch.notify, by: patch.by });
+    change(&store, &booking, call, Change::Edit(Box::new(patch))).await
 }
 
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {

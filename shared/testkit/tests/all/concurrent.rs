@@ -17,7 +17,8 @@ use testkit::world::{Changed, World};
 
 async fn book(world: &World, key: Option<&str>, new: &NewBooking) -> Result<Done<Booking>, AppError> {
     let once = key.map(|key| Once::new(key, format!("{new:?}").as_bytes()));
-    create_booking(world, world, &salon_id(), new, once.as_ref(), world.now()).await
+    let made = create_booking(world, world, &salon_id(), new, once.as_ref(), world.now()).await?;
+    Ok(Done { value: made.value.booking, etag: made.etag })
 }
 
 async fn change(world: &World, id: &BookingId, change: Change) -> Result<Done<Booking>, AppError> {

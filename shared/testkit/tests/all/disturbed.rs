@@ -76,7 +76,7 @@ fn create_booking() {
 fn change_booking(#[case] change: Change) {
     Scenario {
         prepare: &|| told("ana").0,
-        act: &|world| drop(world.change("change", &only_booking(world), change).unwrap()),
+        act: &|world| drop(world.change("change", &only_booking(world), change.clone()).unwrap()),
     }
     .passes();
 }
@@ -121,7 +121,7 @@ fn plan_booking_when_it_has_changed(#[case] change: Change) {
     Scenario {
         prepare: &|| {
             let (world, id) = told("ana");
-            world.change("change", &id, change).unwrap();
+            world.change("change", &id, change.clone()).unwrap();
             world
         },
         act: &plan_all,

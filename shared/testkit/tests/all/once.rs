@@ -9,7 +9,7 @@ use app::ports::{Item, Key};
 use domain::booking::Notify;
 use jiff::SignedDuration;
 use testkit::platform::Run;
-use testkit::salon::{TUESDAY_TEN, haircut, move_to, salon, salon_id};
+use testkit::salon::{TUESDAY_TEN, haircut, move_to, online, salon, salon_id};
 use testkit::world::{Call, Fault, World};
 
 const STAFF: Manner = Manner { notify: Notify::ByRules, by: By::Staff };
@@ -62,7 +62,7 @@ fn without_a_key_a_repeated_booking_overlaps_with_itself() {
     let (business, new) = (salon_id(), haircut("ana", TUESDAY_TEN));
     let book = || create_booking(&world, &world, &business, &new, None, world.now());
     // The answer to the first is lost on its way.
-    world.plan_faults([(1, Fault::FailAfter)]);
+    world.plan_faults([(2, Fault::FailAfter)]);
     assert!(matches!(finished(world.run(book())), Err(AppError::Port(_))));
     assert!(matches!(finished(world.run(book())), Err(AppError::Overlap)));
 }
@@ -112,6 +112,10 @@ fn a_booking_is_one_read_and_one_transaction() {
     let world: World = salon();
     world.plan_faults([]);
     world.book("key", &haircut("ana", TUESDAY_TEN)).unwrap();
-    // The booking, the client's part, the day, the answer.
-    assert_eq!(world.calls(), [Call::Read, Call::Write(4)]);
+    // What it needs and, beside it, what else the client has booked; then the booking, the client's part, the day, the answer.
+    assert_eq!(world.calls(), [Call::Read, Call::Read, Call::Write(4)]);
+
+    world.plan_faults([]);
+    world.book("other", &online("rui", "2026-11-24T12:00")).unwrap();
+    assert_eq!(world.calls(), [Call::Read, Call::Write(4)], "a client who books online is warned of nothing");
 }

@@ -87,7 +87,7 @@ fn play(world: &World, number: usize, act: &Act) {
         Act::Change(which, change) => {
             let bookings = world.bookings();
             if let Some(booking) = bookings.get(which % bookings.len().max(1)) {
-                let changed = world.change(&key, &booking.id, *change);
+                let changed = world.change(&key, &booking.id, change.clone());
                 let told = match &changed {
                     Ok(_) | Err(AppError::Overlap | AppError::IllegalTransition(_)) => true,
                     // A move to where the visit is already is told as that, and changes nothing.

@@ -128,7 +128,7 @@ fn an_idempotency_key_is_ones_own() {
     let new = haircut("ana", TUESDAY_TEN);
     let once = Once::new("book", format!("{new:?}").as_bytes());
     let made = finished(world.run(create_booking(&world, &world, &barber(), &new, Some(&once), world.now())));
-    let made = made.unwrap().value;
+    let made = made.unwrap().value.booking;
     assert_eq!(made.business_id, barber());
     assert_ne!(made.id, id);
 }
