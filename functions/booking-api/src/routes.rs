@@ -3,7 +3,9 @@
 mod bookings;
 mod catalogue;
 mod clients;
+mod occasions;
 mod settings;
+mod staff;
 
 use std::sync::Arc;
 
@@ -32,8 +34,10 @@ pub fn router(tables: Arc<Tables>) -> Router {
     Router::new()
         .merge(settings::routes())
         .merge(catalogue::routes())
+        .merge(staff::routes())
         .merge(clients::routes())
         .merge(bookings::routes())
+        .merge(occasions::routes())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(tables)

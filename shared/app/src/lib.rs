@@ -20,4 +20,6 @@ pub mod plan_client;
 pub mod plan_subject;
 pub mod ports;
 pub mod roll_out;
+pub mod suppress;
 pub mod timeline;
+pub mod write_occasion;

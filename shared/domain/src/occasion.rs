@@ -12,7 +12,7 @@ use crate::ids::{BookingId, BusinessId, LocationId, OccasionId, ResourceId, Serv
 use crate::money::Money;
 use crate::notification_type::NotificationType;
 use crate::recipient::Recipient;
-use crate::text::{Letter, Name};
+use crate::text::{Code, Letter, Name};
 use crate::zone::Zone;
 
 /// A reason to write to one person.
@@ -93,7 +93,7 @@ pub enum About {
     /// A code that proves an address (S16).
     VerificationCode {
         /// The code.
-        code: Name,
+        code: Code,
     },
     /// A time has come free for a client on the waitlist.
     WaitlistOffer {

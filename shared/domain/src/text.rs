@@ -77,6 +77,43 @@ text!(
     |text| (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 
+/// A code that proves an address (S16): 4 to 10 ASCII letters or digits. Its `Debug` does not show it, so that no log does.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Code(String);
+
+/// Why a text is not a [`Code`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 4 to 10 letters or digits")]
+pub struct InvalidCode;
+
+impl Code {
+    /// The code as it is sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Code(…)")
+    }
+}
+
+impl TryFrom<String> for Code {
+    type Error = InvalidCode;
+    fn try_from(text: String) -> Result<Self, InvalidCode> {
+        let fits = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if fits { Ok(Self(text)) } else { Err(InvalidCode) }
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> String {
+        code.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +129,15 @@ mod tests {
             assert!(bad.parse::<Link>().is_err());
         }
         assert!("x".repeat(2049).parse::<DeviceToken>().is_err());
+    }
+
+    #[test]
+    fn s16_a_code_is_short_and_no_log_shows_it() {
+        let code = |text: &str| Code::try_from(text.to_owned());
+        assert_eq!(code("4829ab").unwrap().as_str(), "4829ab");
+        assert_eq!(format!("{:?}", code("4829ab")), "Ok(Code(…))");
+        for bad in ["", "123", "12345678901", "12 34", "12-34", "١٢٣٤"] {
+            assert_eq!(code(bad), Err(InvalidCode), "{bad:?}");
+        }
     }
 }

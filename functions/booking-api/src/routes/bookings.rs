@@ -4,13 +4,14 @@ use app::change_booking::{BookingPatch, Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, When, create_booking};
 use app::edit_catalogue::get;
 use app::ports::{Item, Key, Kind};
-use app::timeline::timeline;
+use app::timeline::{Planned, timeline};
 use aws::tables::Tables;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get as reading, post};
 use domain::booking::Notify;
 use domain::ids::BookingId;
+use domain::subject::SubjectId;
 use runtime::RandomIds;
 use serde::Deserialize;
 
@@ -130,8 +131,13 @@ async fn patch_booking(State(store): Store, Path(booking): Path<String>, call: C
 }
 
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
-    let timeline = timeline(&*store, &caller.business_id, &id(&booking, "booking")?).await?;
-    Ok(ok(timeline.booking.revision, &timeline))
+    let subject = SubjectId::Booking(id(&booking, "booking")?);
+    let timeline = timeline(&*store, &caller.business_id, &subject).await?;
+    let revision = match &timeline.subject {
+        Planned::Booking(booking) => booking.revision,
+        Planned::Occasion(_) => 0,
+    };
+    Ok(ok(revision, &timeline))
 }
 
 async fn list_tasks(

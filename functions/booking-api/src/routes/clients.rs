@@ -3,6 +3,8 @@
 use app::edit_catalogue::{ClientFields, DeviceFields, create, get, update};
 use app::error::AppError;
 use app::ports::{Item, Key, Kind};
+use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
+use aws::tables::Tables;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get as reading, post};
@@ -17,6 +19,8 @@ pub fn routes() -> Routes {
         .route("/v1/clients", reading(list_clients).post(post_client))
         .route("/v1/clients/{id}", reading(get_client).put(put_client))
         .route("/v1/clients/{id}/devices", post(post_device))
+        .route("/v1/clients/{id}/suppressions", post(post_suppression))
+        .route("/v1/clients/{id}/suppressions/remove", post(remove_suppression))
 }
 
 async fn list_clients(
@@ -63,4 +67,35 @@ async fn post_device(State(store): Store, Path(client): Path<String>, call: Call
         _ => Err(AppError::NotFound { what: "client" }),
     };
     shown(update(&*store, call.edit(), key, &[], change).await?)
+}
+
+async fn post_suppression(
+    State(store): Store,
+    Path(client): Path<String>,
+    call: Call<SuppressionFields>,
+) -> Answer {
+    let now = call.caller.now;
+    edit_client(&store, &client, call, |client, fields| suppressed(client, fields, now)).await
+}
+
+async fn remove_suppression(
+    State(store): Store,
+    Path(client): Path<String>,
+    call: Call<SuppressionEnd>,
+) -> Answer {
+    edit_client(&store, &client, call, unsuppressed).await
+}
+
+async fn edit_client<T: Copy>(
+    store: &Tables,
+    client: &str,
+    call: Call<T>,
+    edited: impl Fn(Client, T) -> Result<Client, AppError>,
+) -> Answer {
+    let key = Key::Client(call.caller.business_id.clone(), id(client, "client")?);
+    let change = |before: Option<Item>| match before {
+        Some(Item::Client(client)) => edited(client, call.body).map(Item::Client),
+        _ => Err(AppError::NotFound { what: "client" }),
+    };
+    shown(update(store, call.edit(), key, &[], change).await?)
 }

@@ -12,6 +12,7 @@ use domain::booking::Notify;
 use domain::ids::{BookingId, BusinessId};
 use domain::message::MessageStatus;
 use domain::notification_type::NotificationType;
+use domain::subject::SubjectId;
 use rstest::rstest;
 use serde_json::json;
 use testkit::platform::Run;
@@ -87,9 +88,10 @@ fn anothers_booking_is_not_found_and_does_not_change(
 #[test]
 fn anothers_timeline_is_not_found() {
     let (world, id) = neighbours();
-    let refused = finished(world.run(timeline(&world, &barber(), &id)));
+    let subject = SubjectId::Booking(id);
+    let refused = finished(world.run(timeline(&world, &barber(), &subject)));
     assert!(matches!(refused, Err(AppError::NotFound { .. })));
-    assert!(finished(world.run(timeline(&world, &salon_id(), &id))).is_ok());
+    assert!(finished(world.run(timeline(&world, &salon_id(), &subject))).is_ok());
 }
 
 #[test]

@@ -1,0 +1,334 @@
+//! Writing down an occasion to tell one person something: a matter of the account, a bonus, a message by staff, a code. The stream does the rest.
+
+use domain::account::{AccountOperationKind, BonusAmount, BonusKind};
+use domain::booking::{Notify, Source};
+use domain::channel::Channel;
+use domain::ids::{BookingId, BusinessId, ClientId, LocationId, OccasionId, StaffId};
+use domain::money::Money;
+use domain::occasion::{About, Occasion};
+use domain::recipient::Recipient;
+use domain::text::{Code, Letter, Name};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::create_booking::{new_id, of_this_business};
+use crate::error::AppError;
+use crate::once::{Done, Once, answered, write_once};
+use crate::ports::{Expect, Item, Key, NewId, Read, Stored, Write, WriteError, WriteFacts, first};
+use crate::suppress::AddressChannel;
+
+/// How often a request starts over because another one with the same idempotency key came first.
+const TRIES: u32 = 5;
+
+/// An occasion to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOccasion {
+    /// What it is about.
+    pub about: About,
+    /// Who is told.
+    pub recipient: Recipient,
+    /// The field that names the recipient; none where the path does.
+    pub recipient_field: Option<&'static str>,
+    /// Where it belongs, if it is about no booking.
+    pub location_id: Option<LocationId>,
+    /// Whether it is told.
+    pub notify: Notify,
+    /// The channels chosen for it; none means those of the rule.
+    pub channels: Option<Vec<Channel>>,
+}
+
+/// Writes an occasion down at `now` (UTC).
+///
+/// # Errors
+/// [`AppError::NotFound`] for a recipient that the path names; [`AppError::Invalid`] names the field.
+pub async fn write_occasion<S: Read + WriteFacts>(
+    ports: &S,
+    ids: &impl NewId,
+    business_id: &BusinessId,
+    new: &NewOccasion,
+    once: Option<&Once>,
+    now: Timestamp,
+) -> Result<Done<Occasion>, AppError> {
+    let id: OccasionId = new_id(ids)?;
+    for _ in 0..TRIES {
+        let occasion = Occasion {
+            business_id: business_id.clone(),
+            id: id.clone(),
+            about: new.about.clone(),
+            recipient: new.recipient.clone(),
+            location_id: new.location_id.clone(),
+            at: now,
+            by: Source::Staff,
+            notify: new.notify,
+            channels: new.channels.clone(),
+            rules_version: 0,
+            withdrawn: false,
+            failures: Vec::new(),
+        };
+        let found = ports.read(keys_of(&occasion, once)).await?;
+        if let Some(done) = answered(once, &found, now)? {
+            return Ok(done);
+        }
+        let occasion = put_together(occasion, new.recipient_field, &found)?;
+        let write = Write { item: Item::Occasion(occasion.clone()), expect: Expect::Absent };
+        let done = Done { value: occasion, etag: 1 };
+        match write_once(ports, business_id, once, vec![write], &done, &found, now).await {
+            Ok(()) => return Ok(done),
+            Err(WriteError::Conflict) => continue,
+            Err(WriteError::Port(error)) => return Err(error.into()),
+        }
+    }
+    Err(AppError::Busy)
+}
+
+fn keys_of(occasion: &Occasion, once: Option<&Once>) -> Vec<Key> {
+    let business = &occasion.business_id;
+    let mut keys = vec![Key::Business(business.clone()), Key::Rules(business.clone())];
+    keys.push(key_of(business, &occasion.recipient));
+    keys.extend(occasion.location_id.iter().map(|id| Key::Location(business.clone(), id.clone())));
+    keys.extend(occasion.for_booking().map(|id| Key::Booking(business.clone(), id.clone())));
+    keys.extend(once.map(|once| once.key(business)));
+    keys
+}
+
+fn key_of(business: &BusinessId, recipient: &Recipient) -> Key {
+    match recipient {
+        Recipient::Client(id) => Key::Client(business.clone(), id.clone()),
+        Recipient::Staff(id) => Key::Staff(business.clone(), id.clone()),
+    }
+}
+
+/// The occasion with what follows from what was `found`: its booking's location, and the version of the rules.
+fn put_together(
+    occasion: Occasion,
+    recipient_field: Option<&'static str>,
+    found: &[Stored],
+) -> Result<Occasion, AppError> {
+    let is_there = |key: &Key| found.iter().any(|stored| stored.item.key() == *key);
+    if first(found, Item::business).is_none() {
+        return Err(AppError::NotFound { what: "business" });
+    }
+    if !is_there(&key_of(&occasion.business_id, &occasion.recipient)) {
+        let what = match occasion.recipient {
+            Recipient::Client(_) => "client",
+            Recipient::Staff(_) => "staff member",
+        };
+        return Err(
+            recipient_field.map_or(AppError::NotFound { what }, |field| of_this_business(field, what))
+        );
+    }
+    if occasion.location_id.is_some() && first(found, Item::location).is_none() {
+        return Err(of_this_business("location_id", "location"));
+    }
+    let mut location_id = occasion.location_id.clone();
+    if occasion.for_booking().is_some() {
+        let (booking, _) =
+            first(found, Item::booking).ok_or_else(|| of_this_business("booking_id", "booking"))?;
+        let takes_part = |id: &ClientId| booking.everybody().contains(id);
+        if !occasion.recipient.client().is_some_and(takes_part) {
+            return Err(AppError::invalid("booking_id", "the id of a booking of this client"));
+        }
+        location_id = Some(booking.location_id.clone());
+    }
+    let rules_version = first(found, Item::rules).map_or(0, |(rules, _)| rules.version);
+    Ok(Occasion { location_id, rules_version, ..occasion })
+}
+
+/// The channels of an occasion as a caller gives them: `"all"`, or one or several by name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ChannelsGiven")]
+pub struct Channels(Vec<Channel>);
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"all\" or a list of channels, each once, such as [\"sms\", \"email\"]"
+)]
+enum ChannelsGiven {
+    All(All),
+    Some(Vec<Channel>),
+}
+
+#[derive(Deserialize)]
+enum All {
+    #[serde(rename = "all")]
+    All,
+}
+
+/// Why a list of channels is none.
+#[derive(Debug, thiserror::Error)]
+#[error("expected at least one channel, each once")]
+pub struct InvalidChannels;
+
+impl TryFrom<ChannelsGiven> for Channels {
+    type Error = InvalidChannels;
+    fn try_from(given: ChannelsGiven) -> Result<Self, InvalidChannels> {
+        let channels = match given {
+            ChannelsGiven::All(All::All) => Channel::ALL.to_vec(),
+            ChannelsGiven::Some(channels) => channels,
+        };
+        let twice = channels.iter().enumerate().any(|(index, channel)| channels[..index].contains(channel));
+        if channels.is_empty() || twice { Err(InvalidChannels) } else { Ok(Self(channels)) }
+    }
+}
+
+/// An amount that is not less than nothing.
+fn check_amount(amount: &Money) -> Result<(), AppError> {
+    if amount.minor < 0 { Err(AppError::invalid("amount.minor", "0 or more minor units")) } else { Ok(()) }
+}
+
+/// A matter of a client's account as a caller gives it (S22–S24).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountOperationFields {
+    /// What happened.
+    pub operation: AccountOperationKind,
+    /// How much.
+    pub amount: Money,
+    /// What the account holds now; less than nothing is a debt.
+    #[serde(default)]
+    pub balance: Option<Money>,
+    /// Which booking it is for.
+    #[serde(default)]
+    pub booking_id: Option<BookingId>,
+    /// Where it belongs, if it is for no booking.
+    #[serde(default)]
+    pub location_id: Option<LocationId>,
+    /// Whether the client is told.
+    #[serde(default)]
+    pub notify: Notify,
+    /// On which channels; without them, on those of the rule.
+    #[serde(default)]
+    pub channels: Option<Channels>,
+}
+
+impl AccountOperationFields {
+    /// The occasion for the client that the path names.
+    pub fn to(self, client: ClientId) -> Result<NewOccasion, AppError> {
+        let Self { operation, amount, balance, booking_id: for_booking, location_id, notify, channels } =
+            self;
+        check_amount(&amount)?;
+        Ok(NewOccasion {
+            about: About::AccountOperation { operation, amount, balance, for_booking },
+            recipient: Recipient::Client(client),
+            recipient_field: None,
+            location_id,
+            notify,
+            channels: channels.map(|channels| channels.0),
+        })
+    }
+}
+
+/// A bonus as a caller gives it (S76).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BonusFields {
+    /// Why.
+    pub bonus: BonusKind,
+    /// How much.
+    pub amount: BonusAmount,
+    /// What the client has now.
+    #[serde(default)]
+    pub balance: Option<BonusAmount>,
+    /// Where it belongs.
+    #[serde(default)]
+    pub location_id: Option<LocationId>,
+    /// Whether the client is told.
+    #[serde(default)]
+    pub notify: Notify,
+    /// On which channels; without them, on those of the rule.
+    #[serde(default)]
+    pub channels: Option<Channels>,
+}
+
+impl BonusFields {
+    /// The occasion for the client that the path names.
+    pub fn to(self, client: ClientId) -> Result<NewOccasion, AppError> {
+        let Self { bonus, amount, balance, location_id, notify, channels } = self;
+        if let BonusAmount::Money(amount) = &amount {
+            check_amount(amount)
+                .map_err(|_| AppError::invalid("amount.money.minor", "0 or more minor units"))?;
+        }
+        Ok(NewOccasion {
+            about: About::Bonus { bonus, amount, balance },
+            recipient: Recipient::Client(client),
+            recipient_field: None,
+            location_id,
+            notify,
+            channels: channels.map(|channels| channels.0),
+        })
+    }
+}
+
+/// A message that staff writes to one client, as a caller gives it (S42).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndividualFields {
+    /// On which channels.
+    pub channels: Channels,
+    /// The text, as it is.
+    pub text: Letter,
+    /// The subject of the e-mail; without it, the business's name.
+    #[serde(default)]
+    pub subject: Option<Name>,
+    /// Which booking it is about.
+    #[serde(default)]
+    pub booking_id: Option<BookingId>,
+    /// Where it belongs, if it is about no booking.
+    #[serde(default)]
+    pub location_id: Option<LocationId>,
+}
+
+impl IndividualFields {
+    /// The occasion for the client that the path names.
+    pub fn to(self, client: ClientId) -> NewOccasion {
+        let Self { channels, text, subject, booking_id: for_booking, location_id } = self;
+        NewOccasion {
+            about: About::Individual { subject, text, for_booking },
+            recipient: Recipient::Client(client),
+            recipient_field: None,
+            location_id,
+            notify: Notify::ByRules,
+            channels: Some(channels.0),
+        }
+    }
+}
+
+/// A code that proves an address, as a caller gives it (S16).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationCodeFields {
+    /// The client whose address it proves.
+    #[serde(default)]
+    pub client_id: Option<ClientId>,
+    /// The staff member whose address it proves.
+    #[serde(default)]
+    pub staff_id: Option<StaffId>,
+    /// How it is sent.
+    pub channel: AddressChannel,
+    /// The code: 4 to 10 letters or digits.
+    pub code: Code,
+}
+
+impl VerificationCodeFields {
+    /// The occasion, to whichever of the two is named.
+    pub fn occasion(self) -> Result<NewOccasion, AppError> {
+        let (recipient, field) = match (self.client_id, self.staff_id) {
+            (Some(id), None) => (Recipient::Client(id), "client_id"),
+            (None, Some(id)) => (Recipient::Staff(id), "staff_id"),
+            _ => return Err(AppError::invalid("client_id", "either client_id or staff_id")),
+        };
+        let channel = match self.channel {
+            AddressChannel::Sms => Channel::Sms,
+            AddressChannel::Email => Channel::Email,
+        };
+        Ok(NewOccasion {
+            about: About::VerificationCode { code: self.code },
+            recipient,
+            recipient_field: Some(field),
+            location_id: None,
+            notify: Notify::ByRules,
+            channels: Some(vec![channel]),
+        })
+    }
+}
