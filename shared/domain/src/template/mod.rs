@@ -187,7 +187,7 @@ pub fn render(
     channel: Channel,
     own: Option<&Templates>,
 ) -> Result<Content, TemplateError> {
-    let context = values.context(locale);
+    let context = values.context(locale, kind);
     let resource_kind = values.resource.map(|resource| resource.kind);
     let own = own.filter(|own| own.kind == kind);
     let content = match channel {
@@ -455,7 +455,7 @@ impl Templates {
 fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> Result<(), Mistake> {
     fitting_template(text)?;
     syntax::check(text, kind)?;
-    let filled = builtin::fill_own(text, &Values::sample(locale).context(locale), locale)
+    let filled = builtin::fill_own(text, &Values::sample(locale).context(locale, kind), locale)
         .map_err(|error| Mistake::from_engine(&error, text))?;
     let length = filled.chars().count();
     if length > most {
@@ -463,7 +463,7 @@ fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> R
             format!("expected at most {most} characters when filled, got {length} with sample values");
         return Err(Mistake { words, at: None });
     }
-    match builtin::fill_own(text, &Values::least(locale).context(locale), locale) {
+    match builtin::fill_own(text, &Values::least(locale).context(locale, kind), locale) {
         // That a value is missing says nothing against the text; anything else that fails does.
         Err(error) if error.kind() != ErrorKind::UndefinedError => Err(Mistake::from_engine(&error, text)),
         _ => Ok(()),
