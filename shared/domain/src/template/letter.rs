@@ -43,7 +43,7 @@ const SHEET: &str = "@media (prefers-color-scheme:dark){\
     .box{background:#111827!important}.line{border-color:#374151!important}\
     .main{background:#93c5fd!important;color:#0b1220!important;border-color:#93c5fd!important}\
     .more{color:#93c5fd!important;border-color:#4b5563!important}}\
-    @media (max-width:480px){.card{padding:24px 20px!important}.button{display:block!important}}";
+    @media (max-width:480px){.card{padding:24px 20px!important}.button{display:block!important;margin-right:0!important}}";
 const PAGE: &str = "margin:0;padding:0;background:#f3f4f6";
 const AROUND: &str = "padding:24px 12px;background:#f3f4f6;\
     font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5";
