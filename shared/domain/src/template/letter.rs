@@ -35,34 +35,46 @@ pub(super) struct Block {
     pub(super) link: Option<(String, String)>,
 }
 
+/// Written as it stands: there is nothing in it to escape.
+type Style = PreEscaped<&'static str>;
+
 /// Colours that keep a contrast of 4.5 : 1 or more (WCAG 2.2 §1.4.3) in light and, by the classes, in dark. Styles are
 /// inline because some mail programs drop the sheet.
-const SHEET: &str = "@media (prefers-color-scheme:dark){\
+const SHEET: Style = PreEscaped(
+    "@media (prefers-color-scheme:dark){\
     .page{background:#111827!important}.card{background:#1f2937!important;border-color:#374151!important}\
     .text{color:#f3f4f6!important}.faint{color:#9ca3af!important}\
     .box{background:#111827!important}.line{border-color:#374151!important}\
     .main{background:#93c5fd!important;color:#0b1220!important;border-color:#93c5fd!important}\
     .more{color:#93c5fd!important;border-color:#4b5563!important}}\
-    @media (max-width:480px){.card{padding:24px 20px!important}.button{display:block!important}}";
-const PAGE: &str = "margin:0;padding:0;background:#f3f4f6";
-const AROUND: &str = "padding:24px 12px;background:#f3f4f6;\
-    font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5";
-const CARD: &str = "box-sizing:border-box;max-width:600px;margin:0 auto;padding:32px 40px;background:#ffffff;\
-    border:1px solid #e5e7eb;border-radius:12px;overflow-wrap:break-word";
-const NAME: &str = "margin:0 0 20px;font-size:14px;font-weight:600;color:#4b5563";
-const TEXT: &str = "margin:0 0 16px;color:#111827";
-const BOX: &str = "margin:8px 0 24px;padding:16px 20px 4px;background:#f3f4f6;border-radius:8px";
-const ROW: &str = "margin:0 0 12px;color:#111827";
-const LABEL: &str = "display:block;font-size:13px;color:#4b5563";
-const BUTTONS: &str = "margin:0 0 8px";
-const BUTTON: &str = "display:inline-block;box-sizing:border-box;margin:0 8px 12px 0;padding:11px 20px;\
-    border:1px solid #1d4ed8;border-radius:8px;font-weight:600;text-align:center;text-decoration:none";
-const MAIN: &str = "background:#1d4ed8;color:#ffffff";
-const MORE: &str = "border-color:#d1d5db;color:#1d4ed8";
-const BLOCK: &str = "margin:8px 0 0;padding:24px 0 0;border-top:1px solid #e5e7eb";
-const IMAGE: &str = "display:block;max-width:100%;height:auto;margin:0 0 16px;border-radius:8px";
-const FOOT: &str = "max-width:600px;margin:16px auto 0;padding:0 12px;font-size:13px;text-align:center";
-const FAINT: &str = "margin:0 0 4px;color:#4b5563";
+    @media (max-width:480px){.card{padding:24px 20px!important}.button{display:block!important;margin-right:0!important}}",
+);
+const PAGE: Style = PreEscaped("margin:0;padding:0;background:#f3f4f6");
+const AROUND: Style = PreEscaped(
+    "padding:24px 12px;background:#f3f4f6;\
+    font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5",
+);
+const CARD: Style = PreEscaped(
+    "box-sizing:border-box;max-width:600px;margin:0 auto;padding:32px 40px;background:#ffffff;\
+    border:1px solid #e5e7eb;border-radius:12px;overflow-wrap:break-word",
+);
+const NAME: Style = PreEscaped("margin:0 0 20px;font-size:14px;font-weight:600;color:#4b5563");
+const TEXT: Style = PreEscaped("margin:0 0 16px;color:#111827");
+const BOX: Style = PreEscaped("margin:8px 0 24px;padding:16px 20px 4px;background:#f3f4f6;border-radius:8px");
+const ROW: Style = PreEscaped("margin:0 0 12px;color:#111827");
+const LABEL: Style = PreEscaped("display:block;font-size:13px;color:#4b5563");
+const BUTTONS: Style = PreEscaped("margin:0 0 8px");
+const BUTTON: Style = PreEscaped(
+    "display:inline-block;box-sizing:border-box;margin:0 8px 12px 0;padding:11px 20px;\
+    border:1px solid #1d4ed8;border-radius:8px;font-weight:600;text-align:center;text-decoration:none",
+);
+const MAIN: Style = PreEscaped("background:#1d4ed8;color:#ffffff");
+const MORE: Style = PreEscaped("border-color:#d1d5db;color:#1d4ed8");
+const BLOCK: Style = PreEscaped("margin:8px 0 0;padding:24px 0 0;border-top:1px solid #e5e7eb");
+const IMAGE: Style = PreEscaped("display:block;max-width:100%;height:auto;margin:0 0 16px;border-radius:8px");
+const FOOT: Style =
+    PreEscaped("max-width:600px;margin:16px auto 0;padding:0 12px;font-size:13px;text-align:center");
+const FAINT: Style = PreEscaped("margin:0 0 4px;color:#4b5563");
 
 impl Letter {
     /// The plain text.
@@ -96,7 +108,7 @@ impl Letter {
                     meta name="viewport" content="width=device-width,initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (self.subject) }
-                    style { (PreEscaped(SHEET)) }
+                    style { (SHEET) }
                 }
                 body class="page" style=(PAGE) {
                     div class="page" style=(AROUND) {

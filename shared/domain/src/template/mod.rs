@@ -187,33 +187,38 @@ pub fn render(
     channel: Channel,
     own: Option<&Templates>,
 ) -> Result<Content, TemplateError> {
-    let context = values.context(locale);
-    let resource_kind = values.resource.map(|resource| resource.kind);
-    let own = own.filter(|own| own.kind == kind);
+    let asked = Asked {
+        values,
+        context: values.context(locale, kind),
+        locale,
+        kind,
+        own: own.filter(|own| own.kind == kind),
+    };
     let content = match channel {
-        Channel::Email => email(values, &context, locale, kind, own, resource_kind),
-        Channel::Sms => sms(values, &context, locale, kind, own, resource_kind),
-        Channel::Push => short(&context, locale, kind, channel, own, resource_kind).and_then(|(body, _)| {
-            Ok(Content::Push { title: values.business.name.to_owned(), body: fitting(body, MAX_PUSH)? })
-        }),
+        Channel::Email => email(&asked),
+        Channel::Sms => sms(&asked),
+        Channel::Push => push(&asked),
     };
     content.map_err(|source| TemplateError { kind, channel, source })
 }
 
-fn sms(
-    values: &Values<'_>,
-    context: &Value,
+/// What [`render`] was asked for.
+struct Asked<'a> {
+    values: &'a Values<'a>,
+    /// The values as templates see them.
+    context: Value,
     locale: Locale,
     kind: NotificationType,
-    own: Option<&Templates>,
-    resource_kind: Option<ResourceKind>,
-) -> Result<Content, Unfilled> {
-    let (mut text, ours) = short(context, locale, kind, Channel::Sms, own, resource_kind)?;
-    if ours {
-        // A client's phone shows a number or a code, not who writes (S61).
-        text = format!("{}: {text}", values.business.name);
-    }
-    if let Some(signature) = signature(values, kind) {
+    own: Option<&'a Templates>,
+}
+
+fn sms(asked: &Asked<'_>) -> Result<Content, Unfilled> {
+    let mut text = match own_text(asked, Channel::Sms) {
+        Some(own) => fill_own(own, asked)?,
+        // The phone shows a number or a code, not who writes (S61).
+        None => format!("{}: {}", asked.values.business.name, our_text(asked)?),
+    };
+    if let Some(signature) = signature(asked) {
         text = format!("{text} {signature}");
     }
     // The no-break spaces of amounts would force UCS-2, at less than half the characters a segment.
@@ -221,51 +226,55 @@ fn sms(
     Ok(Content::Sms { text: fitting(text, MAX_SMS)? })
 }
 
-/// The text for sms and push, and whether it is ours.
-fn short(
-    context: &Value,
-    locale: Locale,
-    kind: NotificationType,
-    channel: Channel,
-    own: Option<&Templates>,
-    resource_kind: Option<ResourceKind>,
-) -> Result<(String, bool), Unfilled> {
-    let text = own.and_then(|own| {
-        let texts = own.texts.iter().filter(|it| it.channel == channel && it.locale == locale);
-        closest(texts, resource_kind, |it| it.resource_kind)
-    });
-    let (text, ours) = match text {
-        Some(it) => (fill_own(&it.text, context, locale, kind)?, false),
-        None => (builtin::fill(kind, "short", context, locale)?, true),
+fn push(asked: &Asked<'_>) -> Result<Content, Unfilled> {
+    let body = match own_text(asked, Channel::Push) {
+        Some(own) => fill_own(own, asked)?,
+        None => our_text(asked)?,
     };
-    let text = text.trim();
-    if text.is_empty() { Err(Unfilled::Empty) } else { Ok((text.to_owned(), ours)) }
+    Ok(Content::Push { title: asked.values.business.name.to_owned(), body: fitting(body, MAX_PUSH)? })
+}
+
+/// The text the business has written for a channel.
+fn own_text<'a>(asked: &Asked<'a>, channel: Channel) -> Option<&'a str> {
+    let texts = asked.own?.texts.iter().filter(|it| it.channel == channel && it.locale == asked.locale);
+    Some(&closest(texts, asked, |it| it.resource_kind)?.text)
+}
+
+/// Our text for sms and push.
+fn our_text(asked: &Asked<'_>) -> Result<String, Unfilled> {
+    saying(builtin::fill(asked.kind, "short", &asked.context, asked.locale)?)
 }
 
 /// Fills a text of the business. It was checked when it was saved; it is again, for only what has been checked is
 /// bounded in what it may do.
-fn fill_own(text: &str, context: &Value, locale: Locale, kind: NotificationType) -> Result<String, Unfilled> {
+fn fill_own(text: &str, asked: &Asked<'_>) -> Result<String, Unfilled> {
     fitting_template(text)?;
-    syntax::check(text, kind)?;
-    Ok(builtin::fill_own(text, context, locale)?)
+    syntax::check(text, asked.kind)?;
+    saying(builtin::fill_own(text, &asked.context, asked.locale)?)
 }
 
-/// Of the variants that fit a kind of resource, the one made for that kind, else the one for all (S57).
+/// Of the variants that fit the booking's kind of resource, the one made for that kind, else the one for all (S57).
 fn closest<'a, T>(
     variants: impl Iterator<Item = &'a T>,
-    resource_kind: Option<ResourceKind>,
+    asked: &Asked<'_>,
     kind_of: impl Fn(&T) -> Option<ResourceKind>,
 ) -> Option<&'a T> {
+    let wanted = asked.values.resource.map(|resource| resource.kind);
     variants
-        .filter(|variant| kind_of(variant).is_none() || kind_of(variant) == resource_kind)
+        .filter(|variant| kind_of(variant).is_none() || kind_of(variant) == wanted)
         .max_by_key(|variant| kind_of(variant).is_some())
 }
 
-fn signature<'a>(values: &Values<'a>, kind: NotificationType) -> Option<&'a str> {
-    values
-        .business
-        .signature
-        .filter(|_| matches!(kind, NotificationType::BookingCreated | NotificationType::BookingConfirmed))
+fn signature<'a>(asked: &Asked<'a>) -> Option<&'a str> {
+    use NotificationType::{BookingConfirmed, BookingCreated};
+    let signed = matches!(asked.kind, BookingCreated | BookingConfirmed);
+    asked.values.business.signature.filter(|_| signed)
+}
+
+/// A filled text without the space around it, if anything is left.
+fn saying(text: String) -> Result<String, Unfilled> {
+    let text = text.trim();
+    if text.is_empty() { Err(Unfilled::Empty) } else { Ok(text.to_owned()) }
 }
 
 fn fitting(text: String, most: usize) -> Result<String, Unfilled> {
@@ -282,18 +291,9 @@ fn fitting_template(text: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn email(
-    values: &Values<'_>,
-    context: &Value,
-    locale: Locale,
-    kind: NotificationType,
-    own: Option<&Templates>,
-    resource_kind: Option<ResourceKind>,
-) -> Result<Content, Unfilled> {
-    let foot_link = |name: &str| {
-        let link = values.links.by_name(name)?;
-        Some((builtin::foot_label(name, locale)?, link.to_owned()))
-    };
+fn email(asked: &Asked<'_>) -> Result<Content, Unfilled> {
+    let Asked { values, context, locale, kind, .. } = asked;
+    let (locale, kind) = (*locale, *kind);
     let unsubscribe = values.links.unsubscribe.filter(|_| kind.is_marketing());
     if kind.is_marketing() && unsubscribe.is_none() {
         return Err(Unfilled::NoUnsubscribe);
@@ -304,35 +304,22 @@ fn email(
         let row = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
         details.extend(filled.lines().filter_map(row));
     }
-    let block = own.and_then(|own| {
-        let blocks = own.blocks.iter().filter(|it| it.locale == locale);
-        closest(blocks, resource_kind, |it| it.resource_kind)
-    });
-    let block = block
-        .map(|block| -> Result<Block, Unfilled> {
-            let text = block.text.as_ref().map(|text| fill_own(text, context, locale, kind)).transpose()?;
-            Ok(Block {
-                text,
-                image: block.image.as_ref().map(|image| image.as_str().to_owned()),
-                link: block
-                    .link
-                    .as_ref()
-                    .map(|link| (link.label.as_str().to_owned(), link.url.as_str().to_owned())),
-            })
-        })
-        .transpose()?;
+    let foot_link = |name: &str| {
+        let link = values.links.by_name(name)?;
+        Some((builtin::foot_label(name, locale)?, link.to_owned()))
+    };
     let footer = builtin::fill_shared("footer", context, locale)?;
     let letter = Letter {
         locale,
         business: values.business.name.to_owned(),
-        subject: one_line(&builtin::fill(kind, "subject", context, locale)?),
-        body: builtin::fill(kind, "email", context, locale)?.replace("\r\n", "\n").trim().to_owned(),
+        subject: one_line(&saying(builtin::fill(kind, "subject", context, locale)?)?),
+        body: saying(builtin::fill(kind, "email", context, locale)?)?.replace("\r\n", "\n"),
         details,
         links: builtin::links(kind, locale)
             .filter_map(|(name, label)| Some((label, values.links.by_name(name)?.to_owned())))
             .collect(),
-        signature: signature(values, kind).map(str::to_owned),
-        block,
+        signature: signature(asked).map(str::to_owned),
+        block: block(asked)?,
         footer: footer.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         foot_links: foot_link("preferences")
             .filter(|_| kind.audience() == Audience::Client)
@@ -340,9 +327,6 @@ fn email(
             .chain(unsubscribe.and_then(|_| foot_link("unsubscribe")))
             .collect(),
     };
-    if letter.body.is_empty() || letter.subject.is_empty() {
-        return Err(Unfilled::Empty);
-    }
     Ok(Content::Email {
         text: letter.text(),
         html: letter.html(),
@@ -350,6 +334,18 @@ fn email(
         headers: unsubscribe.map(one_click).unwrap_or_default(),
         subject: letter.subject,
     })
+}
+
+/// The information block, filled (S11).
+fn block(asked: &Asked<'_>) -> Result<Option<Block>, Unfilled> {
+    let Some(own) = asked.own else { return Ok(None) };
+    let blocks = own.blocks.iter().filter(|it| it.locale == asked.locale);
+    let Some(block) = closest(blocks, asked, |it| it.resource_kind) else { return Ok(None) };
+    Ok(Some(Block {
+        text: block.text.as_ref().map(|text| fill_own(text, asked)).transpose()?,
+        image: block.image.as_ref().map(|image| image.as_str().to_owned()),
+        link: block.link.as_ref().map(|it| (it.label.as_str().to_owned(), it.url.as_str().to_owned())),
+    }))
 }
 
 /// The facts an e-mail shows beside its text: those of the visit where it is ahead, to staff those of the client too.
@@ -455,7 +451,7 @@ impl Templates {
 fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> Result<(), Mistake> {
     fitting_template(text)?;
     syntax::check(text, kind)?;
-    let filled = builtin::fill_own(text, &Values::sample(locale).context(locale), locale)
+    let filled = builtin::fill_own(text, &Values::sample(locale).context(locale, kind), locale)
         .map_err(|error| Mistake::from_engine(&error, text))?;
     let length = filled.chars().count();
     if length > most {
@@ -463,7 +459,7 @@ fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> R
             format!("expected at most {most} characters when filled, got {length} with sample values");
         return Err(Mistake { words, at: None });
     }
-    match builtin::fill_own(text, &Values::least(locale).context(locale), locale) {
+    match builtin::fill_own(text, &Values::least(locale).context(locale, kind), locale) {
         // That a value is missing says nothing against the text; anything else that fails does.
         Err(error) if error.kind() != ErrorKind::UndefinedError => Err(Mistake::from_engine(&error, text)),
         _ => Ok(()),

@@ -315,7 +315,7 @@ pub const VARIABLES: &[Variable] = {
         variable("booking.zone", Text, "whose clock the times are by, only if the reader's is another", {
             |it, locale| {
                 let booking = it.booking?;
-                it.reader_zone.and_then(|_| said(wording::zone(booking.zone, locale)))
+                it.reader_zone.and_then(|_| said(wording::zone(booking.start, booking.zone, locale)))
             }
         }),
         variable("booking.end", Time, "the time the visit ends", |it, locale| {
@@ -367,7 +367,8 @@ pub const VARIABLES: &[Variable] = {
         }),
         variable("offer.until", Time, "until when the time is held", |it, locale| {
             let offer = it.offer?;
-            said(with_zone(it, wording::day_and_time(offer.until, offer.zone, locale)?, offer.zone, locale))
+            let until = wording::day_and_time(offer.until, offer.zone, locale)?;
+            said(with_zone(it, until, offer.until, offer.zone, locale))
         }),
     ]
 };
@@ -391,15 +392,21 @@ fn bonus(amount: &BonusAmount, locale: Locale) -> Option<Value> {
     }
 }
 
+/// Day and time of a visit, with the zone for readers who live by another clock.
 fn when(values: &Values<'_>, at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
-    with_zone(values, wording::when(at, zone, locale)?, zone, locale)
+    with_zone(values, wording::when(at, zone, locale)?, at, zone, locale)
 }
 
-/// A time, with the zone's name for readers who live by another clock.
-fn with_zone(values: &Values<'_>, time: String, zone: &Zone, locale: Locale) -> Option<String> {
+fn with_zone(
+    values: &Values<'_>,
+    time: String,
+    at: Timestamp,
+    zone: &Zone,
+    locale: Locale,
+) -> Option<String> {
     match values.reader_zone {
         None => Some(time),
-        Some(_) => Some(format!("{time} ({})", wording::zone(zone, locale)?)),
+        Some(_) => Some(format!("{time} ({})", wording::zone(at, zone, locale)?)),
     }
 }
 
@@ -456,15 +463,18 @@ impl Object for Group {
 }
 
 impl Values<'_> {
-    /// The values as templates see them. Every group is there, so that `{% if %}` may ask for any of its members.
-    pub(super) fn context(&self, locale: Locale) -> Value {
+    /// The values as the texts of a type see them. Every group is there, so that `{% if %}` may ask for any of its
+    /// members; what texts of the type may not use is not put into words.
+    pub(super) fn context(&self, locale: Locale, kind: NotificationType) -> Value {
         let mut root = Vec::with_capacity(16);
         let mut rest = VARIABLES;
         while let Some(first) = rest.first() {
             let group = first.group();
             let size = rest.iter().take_while(|variable| variable.group() == group).count();
             let (members, others) = rest.split_at(size);
-            if first.name == group {
+            if !first.is_for(kind) {
+                root.push((group, Value::from_object(Group(Vec::new()))));
+            } else if first.name == group {
                 root.extend((first.value)(self, locale).map(|value| (group, value)));
             } else {
                 let member = |variable: &Variable| {
