@@ -242,7 +242,7 @@ pub struct Booking {
     pub revision: u64,
     /// The revision at which the present start was set: reminders belong to it, so that confirming does not repeat them.
     pub time_revision: u64,
-    /// The latest events, oldest first, at most [`HISTORY`].
+    /// The latest events and the one that set the time, oldest first, at most [`HISTORY`].
     pub history: Vec<Event>,
     /// Whether the client has confirmed the present time.
     #[serde(default)]
@@ -376,8 +376,11 @@ impl Booking {
         for kind in next.apply(operation) {
             next.history.push(Event { kind, revision: next.revision, at, by, notify });
         }
-        let excess = next.history.len().saturating_sub(HISTORY);
-        next.history.drain(..excess);
+        while next.history.len() > HISTORY {
+            // The event that set the time stays: reminders are planned from it, however much has happened since.
+            let Some(oldest) = next.history.iter().position(|event| !next.sets_time(event)) else { break };
+            next.history.remove(oldest);
+        }
         Ok(next)
     }
 
@@ -454,10 +457,12 @@ impl Booking {
 
     /// The event that set the present time of the visit.
     pub fn time_set(&self) -> Option<&Event> {
-        self.history.iter().find(|event| {
-            event.revision == self.time_revision
-                && matches!(event.kind, EventKind::Created | EventKind::Rescheduled)
-        })
+        self.history.iter().find(|event| self.sets_time(event))
+    }
+
+    fn sets_time(&self, event: &Event) -> bool {
+        event.revision == self.time_revision
+            && matches!(event.kind, EventKind::Created | EventKind::Rescheduled)
     }
 
     /// The first event of a kind since the present time of the visit was set, if there is one.
