@@ -301,7 +301,7 @@ fn one_step(
             quiet: rule.quiet,
             waits_for_confirmation: false,
         };
-        if rule.strategy == Strategy::Cascade && behind.is_none() && is_clear(facts, &candidate) {
+        if rule.strategy == Strategy::Cascade && behind.is_none() && in_the_way(facts, &candidate).is_none() {
             match failed_at(facts, &candidate) {
                 // The next channel is called for from the moment at which this one was known to have failed.
                 Some(failed_at) => known_at = known_at.max(failed_at),
@@ -313,9 +313,9 @@ fn one_step(
     found
 }
 
-/// Whether nothing stands in a candidate's way but the hour.
-fn is_clear(facts: &Facts, candidate: &Candidate) -> bool {
-    obstacle(facts, candidate, &mut Trace::new(candidate.known_at, facts.rules.version)).is_none()
+/// What stands in a candidate's way, whatever the hour, if anything does.
+fn in_the_way(facts: &Facts, candidate: &Candidate) -> Option<Reason> {
+    obstacle(facts, candidate, &mut Trace::new(candidate.known_at, facts.rules.version))
 }
 
 fn failed_at(facts: &Facts, candidate: &Candidate) -> Option<Timestamp> {
@@ -350,8 +350,8 @@ fn news(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec
                 if told.contains(&candidate.channel) {
                     continue;
                 }
-                // What cannot reach the client does not stand for what can.
-                if is_clear(facts, &candidate) {
+                // What cannot reach the client does not stand for what can; what another channel of a cascade serves for does.
+                if matches!(in_the_way(facts, &candidate), None | Some(Reason::Cascade)) {
                     told_now.insert(candidate.channel);
                 }
                 found.push(candidate);
