@@ -405,8 +405,8 @@ fn told_of(facts: &Facts, booking: &Booking, call: &Call<'_>) -> Vec<Candidate> 
         (!matches!(call.kind, Type::BookingCancelled | Type::StaffBookingCancelled)).then_some(booking.start);
     let news_for_staff = to_staff.then_some(call.at + STAFF_NEWS);
     let not_after = [until_start, news_for_staff].into_iter().flatten().min();
-    // "No sms" is about the client's (S31); "nothing" is about everybody's.
-    let notify = if to_staff && call.notify == Notify::NoSms { Notify::ByRules } else { call.notify };
+    // The tick is about the client's sms (S31, S34); "nothing" is about everybody's.
+    let notify = if to_staff && call.notify != Notify::Nothing { Notify::ByRules } else { call.notify };
     let call = Call { not_after, notify, ..call.clone() };
     let mut found = by_rule(facts, &call);
     // The tick at the making sends an sms where the rule knows of none (S35).
