@@ -445,7 +445,9 @@ fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, foun
     reminders(facts, booking, &call(NotificationType::Reminder), found);
     if !matches!(booking.confirmation, Confirmation::Confirmed | Confirmation::Declined) {
         found.extend(by_rule(facts, &call(NotificationType::ConfirmationRequest)));
-        if let Some(event) = booking.since_time_set(&EventKind::ConfirmationRequested) {
+        // Each time staff asks is a request of its own; the latest stands for those that have not left yet.
+        let by_hand = booking.latest(&EventKind::ConfirmationRequested);
+        if let Some(event) = by_hand.filter(|event| event.revision >= booking.time_revision) {
             let call = Call {
                 not_after: Some(booking.start),
                 switch: Switch::ByHand,
