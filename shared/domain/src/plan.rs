@@ -137,7 +137,9 @@ pub(crate) struct Candidate {
     pub(crate) channel: Channel,
     /// When the timing alone says it is due.
     nominal: Timestamp,
-    /// When what calls for it became known.
+    /// When the booking came to call for it: what its lateness is counted from.
+    called_at: Timestamp,
+    /// When what calls for it became known. In a cascade that may be the failure of the channel before it.
     known_at: Timestamp,
     /// From when on it is of no use.
     pub(crate) not_after: Option<Timestamp>,
@@ -291,6 +293,7 @@ fn one_step(
             recipient: call.recipient.clone(),
             channel,
             nominal,
+            called_at: call.at,
             known_at,
             not_after: call.not_after,
             notify: call.notify,
@@ -475,6 +478,7 @@ fn reminders(facts: &Facts, booking: &Booking, call: &Call<'_>, found: &mut Vec<
         booking.latest(&EventKind::Confirmed).map(|event| event.at).filter(|_| !rule.while_pending);
     let waits_for_confirmation = !rule.while_pending && booking.status == Status::Pending;
     found.extend(candidates.into_iter().map(|candidate| Candidate {
+        called_at: confirmed_at.map_or(candidate.called_at, |at| at.max(candidate.called_at)),
         known_at: confirmed_at.map_or(candidate.known_at, |at| at.max(candidate.known_at)),
         waits_for_confirmation,
         ..candidate
@@ -705,20 +709,20 @@ fn asked_for(notify: Notify) -> &'static str {
 }
 
 fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Outcome {
-    let Candidate { nominal, known_at, .. } = *candidate;
+    let Candidate { nominal, called_at, known_at, .. } = *candidate;
     if candidate.step.leads_up()
-        && known_at > nominal
+        && called_at > nominal
         && let Some(booking) = facts.booking()
     {
         let start = booking.start;
         let lead = start.duration_since(nominal);
-        let missed = known_at.duration_since(nominal);
+        let missed = called_at.duration_since(nominal);
         let in_time = match candidate.late {
-            LatePolicy::Grace => missed * 3 < lead && known_at < start,
-            LatePolicy::SendNow => known_at < start,
+            LatePolicy::Grace => missed * 3 < lead && called_at < start,
+            LatePolicy::SendNow => called_at < start,
             LatePolicy::Skip => false,
         };
-        let because = format!("due {nominal}, known since {known_at}, policy {:?}", candidate.late);
+        let because = format!("due {nominal}, known since {called_at}, policy {:?}", candidate.late);
         if !in_time {
             trace.note(Check::Lateness, Verdict::Suppress, because);
             return Outcome::Withheld(Reason::TooLate, nominal);
