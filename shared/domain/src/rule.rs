@@ -366,6 +366,72 @@ mod tests {
         assert_eq!(rule.check(kind.parse().unwrap()).unwrap_err().field, field);
     }
 
+    #[rstest]
+    #[case(
+        "reminder",
+        r#"[{"timing":"1h before start","channels":[]}]"#,
+        "steps[0].channels: expected at least one channel"
+    )]
+    #[case(
+        "no_show_recovery",
+        r#"[{"timing":"1h before start","channels":["sms"]}]"#,
+        "steps[0].timing: expected \"immediately\" or a time after the event, such as \"10m after\""
+    )]
+    #[case(
+        "reminder",
+        r#"[{"timing":"2h after","channels":["sms"]}]"#,
+        "steps[0].timing: expected a time before the start, such as \"24h before start\""
+    )]
+    #[case("reminder", "[]", "steps: expected at least one step while the rule is enabled")]
+    fn s71_a_bad_rule_says_what_was_expected(#[case] kind: &str, #[case] steps: &str, #[case] error: &str) {
+        for strategy in ["all", "cascade"] {
+            let json = format!(r#"{{"enabled":true,"strategy":"{strategy}","steps":{steps}}}"#);
+            let rule: Rule = serde_json::from_str(&json).unwrap();
+            assert_eq!(rule.check(kind.parse().unwrap()).unwrap_err().to_string(), error);
+        }
+    }
+
+    #[rstest]
+    #[case::reminder_of_minus_five_minutes(
+        r#"{"enabled":true,"steps":[{"timing":"-5m before start","channels":["sms"]}]}"#,
+        "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
+         \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"-5m before start\""
+    )]
+    #[case::at_25_o_clock(
+        r#"{"enabled":true,"steps":[{"timing":"at 25:00 on the day","channels":["sms"]}]}"#,
+        "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
+         \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"at 25:00 on the day\""
+    )]
+    #[case::no_such_channel(
+        r#"{"enabled":true,"steps":[{"timing":"immediately","channels":["pigeon"]}]}"#,
+        "unknown variant `pigeon`, expected one of"
+    )]
+    #[case::no_such_strategy(
+        r#"{"enabled":true,"strategy":"best","steps":[]}"#,
+        "unknown variant `best`, expected `all` or `cascade`"
+    )]
+    #[case::no_such_field(r#"{"enabled":true,"steps":[],"stepps":[]}"#, "unknown field `stepps`")]
+    fn s56_bad_settings_are_refused_by_name(#[case] json: &str, #[case] error: &str) {
+        let found = serde_json::from_str::<Rule>(json).unwrap_err().to_string();
+        assert!(found.starts_with(error), "{found}");
+    }
+
+    #[test]
+    fn s71_a_rule_has_at_most_ten_steps() {
+        let step = |hours: u32| RuleStep {
+            timing: format!("{hours}h before start").parse().unwrap(),
+            channels: vec![Channel::Push],
+            sources: BTreeSet::new(),
+        };
+        let rule = |count| Rule {
+            steps: (1..=count).map(step).collect(),
+            ..Rule::default_for(NotificationType::Reminder).clone()
+        };
+        assert_eq!(rule(10).check(NotificationType::Reminder), Ok(()));
+        let error = rule(11).check(NotificationType::Reminder).unwrap_err();
+        assert_eq!(error.to_string(), "steps: expected at most 10 steps");
+    }
+
     #[test]
     fn a_channel_may_stand_once_for_each_source() {
         let rule: Rule = serde_json::from_str(

@@ -2,23 +2,38 @@
 
 use super::*;
 use crate::booking::Operation;
+use crate::client::Client;
 use crate::decide::{Decision, decide};
 use crate::facts::tests::salon;
 use crate::message::{CheckRow, Message, MessageStatus};
 use crate::reconcile::reconcile;
-use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
-use proptest::strategy::Strategy as _;
+use crate::rule::RuleStep;
 use rstest::rstest;
+
+mod afterwards;
+mod before;
+mod cascade;
+mod news;
+mod occasions;
+mod people;
+mod properties;
+mod settings;
 
 fn at(instant: &str) -> Timestamp {
     instant.parse().unwrap()
 }
 
+/// The messages of a plan as text, sorted; without those that nothing switches on.
 fn lines(plan: &Plan) -> Vec<String> {
+    lines_of(plan, |_| true)
+}
+
+fn lines_of(plan: &Plan, which: impl Fn(&PlannedMessage) -> bool) -> Vec<String> {
     let mut lines: Vec<String> = plan
         .messages
         .iter()
         .filter(|message| !matches!(message.outcome, Outcome::Withheld(Reason::SwitchedOff, _)))
+        .filter(|message| which(message))
         .map(|message| {
             let outcome = match message.outcome {
                 Outcome::Leaves(at) => format!("{at}"),
@@ -32,6 +47,65 @@ fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What is planned of a type, as `step channel: outcome`.
+fn told(facts: &Facts, now: &str, kind: NotificationType) -> Vec<String> {
+    let lines = lines_of(&plan(facts, at(now)), |message| message.kind == kind);
+    lines.iter().map(|line| line[kind.name().len() + 1..].to_owned()).collect()
+}
+
+/// What is planned for a recipient: a client by the bare id, a staff member as `staff:id`.
+fn told_to(facts: &Facts, now: &str, recipient: &str) -> Vec<String> {
+    lines_of(&plan(facts, at(now)), |message| message.recipient.to_string() == recipient)
+}
+
+/// Another client, with phone, e-mail and a device.
+fn client(id: &str) -> Client {
+    serde_json::from_str(&format!(
+        r#"{{"business_id":"b","id":"{id}","name":"Bea","phone":"+351913456789","email":"{id}@example.com",
+            "devices":[{{"id":"d-{id}","platform":"apns","token":"t"}}]}}"#
+    ))
+    .unwrap()
+}
+
+/// The salon with a staff member `w` who serves and a manager `m`, each with phone, e-mail and a device.
+fn salon_with_staff() -> Facts {
+    let mut facts = salon();
+    for id in ["m", "w"] {
+        let staff = format!(
+            r#"{{"business_id":"b","id":"{id}","name":"Rui","phone":"+351914567890","email":"{id}@example.com",
+                "devices":[{{"id":"d-{id}","platform":"fcm","token":"t"}}]}}"#
+        );
+        facts.staff.push(serde_json::from_str(&staff).unwrap());
+    }
+    facts.resource.as_mut().unwrap().staff_ids = vec!["w".parse().unwrap()];
+    facts.location.as_mut().unwrap().manager_ids = vec!["m".parse().unwrap()];
+    facts
+}
+
+/// A rule that is on, with these steps: `timing` and channels.
+fn rule(steps: &[(&str, &[Channel])]) -> Rule {
+    let step = |(timing, channels): &(&str, &[Channel])| RuleStep {
+        timing: timing.parse().unwrap(),
+        channels: channels.to_vec(),
+        sources: BTreeSet::new(),
+    };
+    Rule {
+        enabled: true,
+        steps: steps.iter().map(step).collect(),
+        ..Rule::default_for(NotificationType::BookingCreated).clone()
+    }
+}
+
+/// The booking as if made by `source` at `when` in this state.
+fn made(facts: &mut Facts, source: Source, status: Status, notify: Notify, when: &str) {
+    let booking = Booking { source, status, ..facts.booking_mut().clone() };
+    *facts.booking_mut() = booking.created(at(when), notify);
+}
+
+fn moved_to(start: &str) -> Operation {
+    Operation::Reschedule { start: at(start), end: at(start) + SignedDuration::from_hours(1) }
+}
+
 /// A planned message as it stands in the ledger.
 fn row(facts: &Facts, planned: &PlannedMessage) -> Message {
     let plan = Plan { messages: vec![planned.clone()], checks: vec![] };
@@ -39,8 +113,11 @@ fn row(facts: &Facts, planned: &PlannedMessage) -> Message {
 }
 
 fn after(facts: &mut Facts, operation: Operation, when: &str) {
-    *facts.booking_mut() =
-        facts.booking_mut().after(operation, at(when), Source::Staff, Notify::ByRules).unwrap();
+    after_with(facts, operation, Notify::ByRules, when);
+}
+
+fn after_with(facts: &mut Facts, operation: Operation, notify: Notify, when: &str) {
+    *facts.booking_mut() = facts.booking_mut().after(operation, at(when), Source::Staff, notify).unwrap();
 }
 
 #[test]
@@ -366,98 +443,4 @@ fn applied(facts: &Facts, ledger: &mut Vec<Message>, checks: &mut Vec<CheckRow>,
         checks.push(check);
     }
     changed
-}
-
-#[derive(Debug, Clone)]
-enum Move {
-    Do(u8),
-    Send(usize),
-    Wait(i64),
-}
-
-fn moves() -> impl proptest::strategy::Strategy<Value = Vec<Move>> {
-    let one = prop_oneof![
-        (0..8u8).prop_map(Move::Do),
-        any::<usize>().prop_map(Move::Send),
-        (1..2000i64).prop_map(Move::Wait)
-    ];
-    proptest::collection::vec(one, 1..25)
-}
-
-proptest! {
-    /// Whatever is done in whatever order: reconciling twice changes nothing, at most one message is open for a type, step, client and
-    /// channel, nothing sent is ever touched, and nothing but the news of it is open for a booking that is over.
-    #[test]
-    fn any_sequence_of_operations_leaves_a_sound_ledger(moves in moves()) {
-        let mut facts = salon();
-        let (mut ledger, mut checks) = (Vec::new(), Vec::new());
-        let mut now = at("2026-11-20T12:00:00Z");
-        applied(&facts, &mut ledger, &mut checks, now);
-        for step in moves {
-            match step {
-                Move::Wait(minutes) => now += SignedDuration::from_mins(minutes),
-                Move::Send(index) if !ledger.is_empty() => {
-                    let index = index % ledger.len();
-                    let message = &mut ledger[index];
-                    if message.status.is_open() && message.due <= now {
-                        message.status = MessageStatus::Accepted;
-                    }
-                }
-                Move::Send(_) => {}
-                Move::Do(which) => {
-                    let operation = match which {
-                        0 => Operation::Confirm,
-                        1 => Operation::Cancel,
-                        2 => Operation::Arrive,
-                        3 => Operation::Complete,
-                        4 => Operation::NoShow,
-                        5 => Operation::RunLate,
-                        6 => Operation::Reschedule { start: now + SignedDuration::from_hours(30), end: now + SignedDuration::from_hours(31) },
-                        _ => Operation::Reschedule { start: now + SignedDuration::from_hours(3), end: now + SignedDuration::from_hours(4) },
-                    };
-                    if let Ok(booking) = facts.booking_mut().after(operation, now, Source::Staff, Notify::ByRules) {
-                        *facts.booking_mut() = booking;
-                    }
-                }
-            }
-            let sent: Vec<Message> = ledger.iter().filter(|m| m.status == MessageStatus::Accepted).cloned().collect();
-            applied(&facts, &mut ledger, &mut checks, now);
-            prop_assert!(!applied(&facts, &mut ledger, &mut checks, now), "a second run changed something");
-            for message in &sent {
-                prop_assert!(ledger.contains(message), "a message that had left was changed");
-            }
-            let open: Vec<_> = ledger.iter().filter(|m| m.status.is_open()).map(|m| (m.kind, &m.step, m.channel)).collect();
-            let distinct: BTreeSet<_> = open.iter().collect();
-            prop_assert_eq!(open.len(), distinct.len(), "two open messages for one step");
-            prop_assert!(checks.iter().filter(|check| !check.withdrawn).count() <= 1);
-            if !facts.booking().unwrap().status.is_ahead() {
-                prop_assert!(open.iter().all(|(kind, ..)| matches!(kind, NotificationType::BookingCancelled | NotificationType::MissedBooking | NotificationType::NoShowRecovery | NotificationType::ReviewRequest | NotificationType::RebookingReminder)));
-            }
-        }
-    }
-
-    /// What was planned for an instant is sent at that instant, if nothing changed; and no sms is ever planned into the quiet hours.
-    #[test]
-    fn deciding_agrees_with_planning(start_in_minutes in 5..20_000i64, made_in_minutes in 0..2000i64) {
-        let mut facts = salon();
-        let made = at("2026-11-20T12:00:00Z") + SignedDuration::from_mins(made_in_minutes);
-        facts.booking_mut().start = made + SignedDuration::from_mins(start_in_minutes);
-        facts.booking_mut().end = facts.booking().unwrap().start + SignedDuration::from_hours(1);
-        *facts.booking_mut() = facts.booking_mut().clone().created(made, Notify::ByRules);
-        for message in plan(&facts, made).messages {
-            match message.outcome {
-                Outcome::Leaves(due) | Outcome::Deferred(due) => {
-                    prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Send);
-                    if message.channel.keeps_quiet_hours() {
-                        let hours = facts.quiet_hours().unwrap();
-                        prop_assert!(hours.window_around(due, &facts.booking().unwrap().zone).is_none());
-                    }
-                }
-                Outcome::Withheld(Reason::SwitchedOff, _) => {}
-                Outcome::Withheld(reason, due) => {
-                    prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Suppress(reason));
-                }
-            }
-        }
-    }
 }
