@@ -1,6 +1,6 @@
-//! Looks whether a client is late or did not come, and writes that down as a fact.
+//! Looks whether a client is late, did not come or has not confirmed, and writes that down as a fact.
 
-use app::check_attendance::check_attendance;
+use app::check_booking::check_booking;
 use app::error::chain;
 use aws::queues::PerQueue;
 use aws::schedules::Schedules;
@@ -19,13 +19,13 @@ async fn main() -> Result<(), Error> {
     let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
     run(service_fn(|event: LambdaEvent<_>| async move {
         let response = each_due(event.payload, |due| async move {
-            match check_attendance(tables, schedules, &due, now()).await {
+            match check_booking(tables, schedules, &due, now()).await {
                 Ok(found) => {
-                    tracing::info!(due.id = %due.what, ?found, "attendance checked");
+                    tracing::info!(due.id = %due.what, ?found, "checked");
                     Record::Done
                 }
                 Err(error) => {
-                    tracing::error!(due.id = %due.what, error = %chain(&error), "could not check attendance");
+                    tracing::error!(due.id = %due.what, error = %chain(&error), "could not check");
                     Record::Again
                 }
             }

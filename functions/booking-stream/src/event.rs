@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use app::error::chain;
-use app::plan_booking::plan_booking;
 use app::plan_client::plan_client;
+use app::plan_subject::{Planned, plan_subject};
 use app::ports::{
-    CancelTimer, ClientBookings, Enqueue, Item, PortError, Read, ReadLedger, Refs, SetAside, SetTimer,
-    WriteLedger,
+    Calendar, CancelTimer, ClientBookings, Enqueue, Item, PortError, Read, ReadLedger, Refs, SetAside,
+    SetTimer, WriteFacts, WriteLedger,
 };
+use app::roll_out::roll_out;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::ids::{BusinessId, ClientId};
@@ -23,10 +24,12 @@ const AT_ONCE: usize = 16;
 /// What has to be planned anew.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Changed {
-    /// A booking.
-    Booking(Refs),
+    /// A booking or an occasion.
+    Subject(Refs),
     /// A client, so whatever that client has ahead.
     Client(BusinessId, ClientId),
+    /// The settings, so whatever the business has ahead.
+    Rollout(BusinessId),
 }
 
 /// A record that cannot be read, however often it comes.
@@ -41,7 +44,7 @@ struct Poison {
 /// aside, since a record that keeps coming back holds up all that came after it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 pub async fn handle(
-    store: &(impl Read + ReadLedger + WriteLedger + ClientBookings),
+    store: &(impl Read + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     failures: &impl SetAside,
@@ -50,10 +53,14 @@ pub async fn handle(
     let (changed, poison) = read(event.payload.records);
     let plan = |changed: Changed| async move {
         match &changed {
-            Changed::Booking(refs) => plan_booking(store, timers, queues, refs, now()).await,
+            Changed::Subject(refs) => plan_subject(store, timers, queues, refs, now()).await,
             Changed::Client(business, client) => {
                 plan_client(store, timers, queues, (business, client), now()).await
             }
+            Changed::Rollout(business) => roll_out(store, business).await.map(|bookings| {
+                tracing::info!(bookings, "settings rolled out");
+                Planned::default()
+            }),
         }
     };
     let planned = futures::stream::iter(changed).map(|(changed, numbers)| async move {
@@ -106,7 +113,9 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
     for record in records {
         let sequence_number = record.change.sequence_number.unwrap_or_default();
         let about = match serde_dynamo::from_item(record.change.new_image) {
-            Ok(Item::Booking(booking)) => Changed::Booking(Refs::from(&booking)),
+            Ok(Item::Booking(booking)) => Changed::Subject(Refs::from(&booking)),
+            Ok(Item::Occasion(occasion)) => Changed::Subject(Refs::from(&occasion)),
+            Ok(Item::Rollout(rollout)) => Changed::Rollout(rollout.business_id),
             Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),
             // The template's filter lets nothing else through.
             Ok(_) => continue,
@@ -133,7 +142,7 @@ mod tests {
         let found: Vec<_> =
             changed.into_iter().map(|(changed, numbers)| (format!("{changed:?}"), numbers)).collect();
         assert_eq!(found.len(), 1);
-        assert!(found[0].0.starts_with("Booking(Refs {"), "{found:?}");
+        assert!(found[0].0.starts_with("Subject(Refs {"), "{found:?}");
         assert_eq!(found[0].1, ["100", "101"]);
         let poison: Vec<_> = poison.into_iter().map(|poison| poison.sequence_number).collect();
         assert_eq!(poison, ["102"]);

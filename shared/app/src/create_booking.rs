@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain::booking::{Booking, Notify, Source, Status};
+use domain::booking::{Booking, Confirmation, Notify, Source, Status};
 use domain::ids::{BusinessId, ClientId, LocationId, ResourceId, ServiceId};
 use domain::money::Money;
 use domain::resource::{Resource, ResourceDay, Slot};
 use domain::text::Notes;
+use domain::timing::{Interval, Timing};
 use domain::zone::Zone;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -57,6 +58,12 @@ pub struct NewBooking {
     /// What it costs; without it, the service's price.
     #[serde(default)]
     pub price: Option<Money>,
+    /// Reminder times of its own, instead of the rule's (S39, S72); an empty list means no reminder.
+    #[serde(default)]
+    pub reminders: Option<Vec<Timing>>,
+    /// How long after the visit the client is invited again, instead of the service's interval (S41).
+    #[serde(default)]
+    pub rebooking_after: Option<Interval>,
 }
 
 /// Who may do something to a booking through the API.
@@ -146,10 +153,12 @@ where
 {
     check_clients(&new.client_ids)?;
     check_price(new.price.as_ref())?;
+    check_reminders(new.reminders.as_deref())?;
     let id: domain::ids::BookingId = new_id(ids)?;
     for _ in 0..TRIES {
         let mut keys = vec![
             Key::Business(business_id.clone()),
+            Key::Rules(business_id.clone()),
             Key::Location(business_id.clone(), new.location_id.clone()),
             Key::Resource(business_id.clone(), new.resource_id.clone()),
             Key::Service(business_id.clone(), new.service_id.clone()),
@@ -191,6 +200,21 @@ fn check_clients(clients: &[ClientId]) -> Result<(), AppError> {
     let distinct: BTreeSet<&ClientId> = clients.iter().collect();
     if !(1..=20).contains(&clients.len()) || distinct.len() != clients.len() {
         return Err(AppError::invalid("client_ids", "1 to 20 different clients"));
+    }
+    Ok(())
+}
+
+/// A booking's own reminder times: at most ten before the start, each once.
+pub(crate) fn check_reminders(reminders: Option<&[Timing]>) -> Result<(), AppError> {
+    let timings = reminders.unwrap_or_default();
+    if timings.len() > 10 {
+        return Err(AppError::invalid("reminders", "at most 10 times"));
+    }
+    for (index, timing) in timings.iter().enumerate() {
+        if !timing.leads_up() || timings[..index].contains(timing) {
+            let expected = "a time before the start, such as \"24h before start\", each once";
+            return Err(AppError::invalid(format!("reminders[{index}]"), expected));
+        }
     }
     Ok(())
 }
@@ -241,6 +265,12 @@ fn put_together(
         revision: 0,
         time_revision: 0,
         history: Vec::new(),
+        confirmation: Confirmation::None,
+        rules_version: first(found, Item::rules).map_or(0, |(rules, _)| rules.version),
+        reminders: new.reminders.clone(),
+        rebooking_after: new.rebooking_after,
+        series: None,
+        failures: Vec::new(),
         notes: new.notes.clone(),
         price: new.price.clone().or_else(|| service.price.clone()),
     };
@@ -339,13 +369,13 @@ pub(crate) fn day_of(booking: &Booking, day: Date, found: &[Stored]) -> (Resourc
 
 /// The rows by which each client's bookings are found.
 pub(crate) fn participations(booking: &Booking) -> impl Iterator<Item = Write> + '_ {
-    booking.client_ids.iter().map(|client_id| Write {
+    booking.everybody().into_iter().map(|client_id| Write {
         item: Item::Participation(Participation {
             business_id: booking.business_id.clone(),
             booking_id: booking.id.clone(),
-            client_id: client_id.clone(),
             start: booking.start,
-            ahead: booking.status.is_ahead(),
+            ahead: booking.status.is_ahead() && booking.client_ids.contains(&client_id),
+            client_id,
         }),
         expect: Expect::Any,
     })

@@ -5,12 +5,18 @@
 //! on a free channel it is sent again, on a paid one it becomes `unknown` and a task for staff. Until it is sent again its row stays `sending`:
 //! a message that may have left is never said to be withheld, only `unknown`.
 
-use domain::client::Client;
+use domain::booking::Failure;
+use domain::compose::compose;
 use domain::decide::{Decision, asks_for_future_booking, decide};
-use domain::facts::Facts;
+use domain::facts::{Facts, Subject};
+use domain::ids::MessageId;
 use domain::message::{Lease, Message, MessageStatus, Reason};
+use domain::notification_type::NotificationType;
+use domain::recipient::Person;
+use domain::rule::Strategy;
+use domain::sms::{estimate, measure};
 use domain::task::{Task, TaskKind};
-use domain::template::{Content, render};
+use domain::template::{Content, Templates};
 use domain::trace::{Check, Trace, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
@@ -79,15 +85,18 @@ pub async fn deliver(
     due: &Due,
     shift: Shift<'_>,
 ) -> Result<Delivered, PortError> {
-    let DueWhat::Message { message_id, .. } = &due.what else {
+    let DueWhat::Message { message_id, kind, .. } = &due.what else {
         return Err(PortError::Permanent {
             operation: "delivering",
             source: "a check came into a message queue".into(),
         });
     };
-    let row = Key::Message(due.refs.business_id.clone(), due.refs.booking_id.clone(), message_id.clone());
+    let along = [
+        Key::Message(due.refs.business_id.clone(), due.refs.subject.clone(), message_id.clone()),
+        Key::Templates(due.refs.business_id.clone(), *kind),
+    ];
     for _ in 0..TRIES {
-        let Some(loaded) = load_facts(store, &due.refs, std::slice::from_ref(&row)).await? else {
+        let Some(loaded) = load_facts(store, &due.refs, &along).await? else {
             return Ok(Delivered::Gone);
         };
         let found = first(&loaded.along, Item::message).map(|(message, version)| (message.clone(), version));
@@ -95,9 +104,28 @@ pub async fn deliver(
             return Ok(Delivered::Gone);
         };
         let may_have_left = message.status == MessageStatus::Sending;
+        let (status, kind) = (message.status, message.kind);
         let facts = &loaded.facts;
-        let attempt = Attempt { store, timers, facts, due, shift, message, version, may_have_left };
-        match attempt.run(provider).await {
+        let templates = first(&loaded.along, Item::templates).map(|(templates, _)| templates);
+        let attempt =
+            Attempt { store, timers, facts, templates, due, shift, message, version, may_have_left };
+        let done = match attempt.run(provider).await {
+            Ok(delivered) => {
+                let settled_as = match delivered {
+                    Delivered::Accepted => MessageStatus::Accepted,
+                    Delivered::Failed(_) => MessageStatus::Failed,
+                    _ => status,
+                };
+                let fact = fact_of(facts, (kind, message_id), settled_as, shift.wall.max(due.at));
+                let write = fact.map(|item| Write { item, expect: Expect::Version(loaded.version) });
+                match write {
+                    None => Ok(delivered),
+                    Some(write) => store.write_facts(vec![write]).await.map(|()| delivered),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        match done {
             Ok(delivered) => return Ok(delivered),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error),
@@ -106,11 +134,36 @@ pub async fn deliver(
     Ok(Delivered::Again(Why::Leased))
 }
 
+/// What a delivery changes about the booking or the occasion: a client who got a request to confirm was asked, and what failed for certain
+/// lets a cascade go on. Written after the row, and again by every copy that finds the row settled so, until it stands.
+fn fact_of(
+    facts: &Facts,
+    (kind, message_id): (NotificationType, &MessageId),
+    status: MessageStatus,
+    now: Timestamp,
+) -> Option<Item> {
+    match status {
+        MessageStatus::Accepted if kind == NotificationType::ConfirmationRequest => {
+            facts.booking()?.asked().map(Item::Booking)
+        }
+        MessageStatus::Failed if facts.rule(kind).strategy == Strategy::Cascade => {
+            let failure = Failure { message_id: message_id.clone(), at: now };
+            match &facts.subject {
+                Subject::Booking(booking) => booking.failed(failure).map(Item::Booking),
+                Subject::Occasion(occasion, _) => occasion.failed(failure).map(Item::Occasion),
+            }
+        }
+        _ => None,
+    }
+}
+
 /// One look at a message and what follows from it.
 struct Attempt<'a, S, T> {
     store: &'a S,
     timers: &'a T,
     facts: &'a Facts,
+    /// What the business has changed of the type's texts.
+    templates: Option<&'a Templates>,
     due: &'a Due,
     shift: Shift<'a>,
     message: Message,
@@ -147,9 +200,10 @@ where
     }
 
     async fn has_future_booking(&self, now: Timestamp) -> Result<bool, PortError> {
-        let bookings =
-            self.store.bookings_of(&self.message.business_id, &self.message.client_id, now).await?;
-        Ok(bookings.iter().any(|booking| booking.booking_id != self.message.booking_id))
+        let Some(client_id) = self.message.recipient.client() else { return Ok(false) };
+        let bookings = self.store.bookings_of(&self.message.business_id, client_id, now).await?;
+        let this = self.facts.booking().map(|booking| &booking.id);
+        Ok(bookings.iter().any(|booking| Some(&booking.booking_id) != this))
     }
 
     async fn send(
@@ -158,15 +212,19 @@ where
         mut trace: Trace,
         now: Timestamp,
     ) -> Result<Delivered, WriteError> {
-        let client = self.facts.client(&self.message.client_id);
-        let Some((client, address)) =
-            client.and_then(|client| Some((client, address(client, &self.message)?)))
-        else {
+        let person = self.facts.person(&self.message.recipient);
+        let Some(address) = person.and_then(|person| address(person, &self.message)) else {
             trace.note(Check::Address, Verdict::Suppress, "none");
             return self.withhold(trace, Reason::NoAddress).await;
         };
-        let content = match render(self.facts, client, self.message.kind, self.message.channel) {
-            Ok(content) => content,
+        let Message { recipient, kind, channel, .. } = &self.message;
+        let content = match compose(self.facts, recipient, *kind, *channel, self.templates, provider.sender())
+        {
+            Ok(Some(content)) => content,
+            Ok(None) => {
+                trace.note(Check::Address, Verdict::Suppress, "nobody");
+                return self.withhold(trace, Reason::NoAddress).await;
+            }
             Err(error) => {
                 tracing::error!(message.id = %self.message.id, error = %chain(&error), "a text could not be made");
                 trace.note(Check::Template, Verdict::Suppress, "a value is missing");
@@ -191,6 +249,12 @@ where
         self.message.lease = Some(Lease { until: self.shift.until, holder: self.shift.holder.to_owned() });
         self.message.attempts += 1;
         self.message.text = Some(content.text().to_owned());
+        if let (Content::Sms { text }, Some(person)) = (content, self.facts.person(&self.message.recipient)) {
+            let segments = measure(text).segments;
+            self.message.segments = Some(segments);
+            self.message.estimate =
+                person.phone().and_then(|phone| estimate(&self.facts.business.sms_prices, phone, segments));
+        }
         self.add(trace);
         self.write().await
     }
@@ -245,8 +309,8 @@ where
                 source: "the message's id is no task id".into(),
             })?,
             kind: TaskKind::UnknownMessage,
-            booking_id: self.message.booking_id.clone(),
-            client_ids: vec![self.message.client_id.clone()],
+            subject: self.message.subject.clone(),
+            client_ids: self.message.recipient.client().cloned().into_iter().collect(),
             since: self.shift.wall.max(self.due.at),
         };
         // The task first: a row that stands as unknown has one. Its id is the message's, so a repetition writes it again.
@@ -306,11 +370,11 @@ fn pause(message: &Message) -> Option<SignedDuration> {
     Some(SignedDuration::from_secs(seconds * 4 / 5 + seconds * 2 / 5 * spread / 65_536))
 }
 
-fn address(client: &Client, message: &Message) -> Option<Address> {
+fn address(person: Person<'_>, message: &Message) -> Option<Address> {
     use domain::channel::Channel;
     match message.channel {
-        Channel::Email => client.email.clone().map(Address::Email),
-        Channel::Sms => client.phone.clone().map(Address::Sms),
-        Channel::Push => (!client.devices.is_empty()).then(|| Address::Push(client.devices.clone())),
+        Channel::Email => person.email().cloned().map(Address::Email),
+        Channel::Sms => person.phone().cloned().map(Address::Sms),
+        Channel::Push => (!person.devices().is_empty()).then(|| Address::Push(person.devices().to_vec())),
     }
 }

@@ -1,15 +1,18 @@
-//! Editing what bookings refer to: the business, its rules, locations, resources, services and clients.
+//! Editing what bookings refer to: the business, its staff, locations, resources, services and clients.
+
+use std::collections::BTreeSet;
 
 use domain::business::{Business, Locale, Location, NoShowDelay};
-use domain::client::{Bans, Client, Device, Platform};
+use domain::client::{Bans, Client, Device, Platform, Suppression};
 use domain::contact::{Email, Phone};
-use domain::ids::{BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId};
+use domain::ids::{BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId, StaffId};
 use domain::money::Money;
-use domain::notification_type::NotificationType;
 use domain::quiet_hours::QuietHours;
-use domain::resource::{Resource, ResourceKind, Service};
-use domain::rule::{Rule, Rules};
+use domain::resource::{Overrides, Resource, ResourceKind, Service};
+use domain::sms::SmsPrice;
+use domain::staff::StaffMember;
 use domain::text::{DeviceToken, Link, Name};
+use domain::timing::Interval;
 use domain::zone::Zone;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,7 +24,7 @@ use crate::ports::{Expect, Item, Key, Read, Write, WriteError, WriteFacts};
 /// How often a request starts over because the thing changed under it.
 const TRIES: u32 = 5;
 
-/// The most devices a client may have.
+/// The most devices a person may have.
 const DEVICES: usize = 20;
 
 /// A thing that must exist for the request to make sense.
@@ -30,7 +33,7 @@ pub struct Need {
     /// Its key.
     pub key: Key,
     /// The field that names it.
-    pub field: &'static str,
+    pub field: String,
     /// What it is.
     pub what: &'static str,
 }
@@ -53,19 +56,20 @@ pub async fn create<S: Read + WriteFacts>(
     ports: &S,
     edit: Edit<'_>,
     item: Item,
-    need: Option<Need>,
+    needs: &[Need],
 ) -> Result<Done<Item>, AppError> {
     for _ in 0..TRIES {
-        let mut keys: Vec<Key> = need.iter().map(|need| need.key.clone()).collect();
+        let mut keys: Vec<Key> = needs.iter().map(|need| need.key.clone()).collect();
         keys.extend(edit.once.map(|once| once.key(edit.business_id)));
         let found = if keys.is_empty() { Vec::new() } else { ports.read(keys).await? };
         if let Some(done) = answered(edit.once, &found, edit.now)? {
             return Ok(done);
         }
-        if let Some(need) = &need
-            && !found.iter().any(|stored| stored.item.key() == need.key)
+        if let Some(need) =
+            needs.iter().find(|need| !found.iter().any(|stored| stored.item.key() == need.key))
         {
-            return Err(AppError::invalid(need.field, format!("the id of a {} of this business", need.what)));
+            let expected = format!("the id of a {} of this business", need.what);
+            return Err(AppError::invalid(need.field.clone(), expected));
         }
         let done = Done { value: item.clone(), etag: 1 };
         let write = Write { item: item.clone(), expect: Expect::Absent };
@@ -83,21 +87,22 @@ pub async fn update<S: Read + WriteFacts>(
     ports: &S,
     edit: Edit<'_>,
     key: Key,
-    need: Option<Need>,
+    needs: &[Need],
     change: impl Fn(Option<Item>) -> Result<Item, AppError>,
 ) -> Result<Done<Item>, AppError> {
     for _ in 0..TRIES {
         let mut keys = vec![key.clone()];
-        keys.extend(need.iter().map(|need| need.key.clone()).filter(|needed| *needed != key));
+        keys.extend(needs.iter().map(|need| need.key.clone()).filter(|needed| *needed != key));
         keys.extend(edit.once.map(|once| once.key(edit.business_id)));
         let found = ports.read(keys).await?;
         if let Some(done) = answered(edit.once, &found, edit.now)? {
             return Ok(done);
         }
-        if let Some(need) = &need
-            && !found.iter().any(|stored| stored.item.key() == need.key)
+        if let Some(need) =
+            needs.iter().find(|need| !found.iter().any(|stored| stored.item.key() == need.key))
         {
-            return Err(AppError::invalid(need.field, format!("the id of a {} of this business", need.what)));
+            let expected = format!("the id of a {} of this business", need.what);
+            return Err(AppError::invalid(need.field.clone(), expected));
         }
         let before = found.iter().find(|stored| stored.item.key() == key);
         let version = before.map_or(0, |stored| stored.version);
@@ -153,6 +158,24 @@ pub struct BusinessPatch {
     /// Where clients book online.
     #[serde(default, deserialize_with = "present")]
     pub booking_url: Option<Option<Link>>,
+    /// The name contracts know it by.
+    #[serde(default, deserialize_with = "present")]
+    pub legal_name: Option<Option<Name>>,
+    /// Its site.
+    #[serde(default, deserialize_with = "present")]
+    pub site: Option<Option<Link>>,
+    /// Where clients leave a review.
+    #[serde(default, deserialize_with = "present")]
+    pub review_url: Option<Option<Link>>,
+    /// Where clients tip.
+    #[serde(default, deserialize_with = "present")]
+    pub tip_url: Option<Option<Link>>,
+    /// What stands after the text of confirmations.
+    #[serde(default, deserialize_with = "present")]
+    pub signature: Option<Option<Name>>,
+    /// What a segment of an sms costs, by the beginning of the number.
+    #[serde(default, deserialize_with = "given")]
+    pub sms_prices: Option<Vec<SmsPrice>>,
     /// Whether the business takes the paid sms option.
     #[serde(default, deserialize_with = "given")]
     pub sms_enabled: Option<bool>,
@@ -189,25 +212,17 @@ impl BusinessPatch {
             locale: patch.locale.unwrap_or(business.locale),
             phone: patch.phone.unwrap_or(business.phone),
             booking_url: patch.booking_url.unwrap_or(business.booking_url),
+            legal_name: patch.legal_name.unwrap_or(business.legal_name),
+            site: patch.site.unwrap_or(business.site),
+            review_url: patch.review_url.unwrap_or(business.review_url),
+            tip_url: patch.tip_url.unwrap_or(business.tip_url),
+            signature: patch.signature.unwrap_or(business.signature),
+            sms_prices: patch.sms_prices.unwrap_or(business.sms_prices),
             sms_enabled: patch.sms_enabled.unwrap_or(business.sms_enabled),
             quiet_hours: patch.quiet_hours.unwrap_or(business.quiet_hours),
             no_show_after_minutes: patch.no_show_after_minutes.unwrap_or(business.no_show_after_minutes),
         }
     }
-}
-
-/// The rules with one type's rule changed; the version rises.
-pub fn with_rule(
-    rules: Option<Rules>,
-    business_id: &BusinessId,
-    kind: NotificationType,
-    rule: &Rule,
-) -> Result<Rules, AppError> {
-    rule.check(kind).map_err(|invalid| AppError::invalid(invalid.field, invalid.expected))?;
-    let mut rules = rules.unwrap_or_else(|| Rules::defaults(business_id.clone()));
-    rules.changed.insert(kind, rule.clone());
-    rules.version += 1;
-    Ok(rules)
 }
 
 /// A location as a caller gives it.
@@ -222,16 +237,27 @@ pub struct LocationFields {
     /// Where to come.
     #[serde(default)]
     pub address: Option<Name>,
+    /// Where to find it on a map.
+    #[serde(default)]
+    pub map_url: Option<Link>,
     /// Quiet hours of its own.
     #[serde(default)]
     pub quiet_hours: Option<QuietHours>,
+    /// Who is told about this location's bookings beside the staff who serve: at most ten.
+    #[serde(default)]
+    pub manager_ids: Vec<StaffId>,
 }
 
 impl LocationFields {
     /// The location with this id.
     pub fn with_id(self, business_id: BusinessId, id: LocationId) -> Location {
-        let Self { name, zone, address, quiet_hours } = self;
-        Location { business_id, id, name, zone, address, quiet_hours }
+        let Self { name, zone, address, map_url, quiet_hours, manager_ids } = self;
+        Location { business_id, id, name, zone, address, map_url, quiet_hours, manager_ids }
+    }
+
+    /// The staff members it names.
+    pub fn needs(&self, business_id: &BusinessId) -> Result<Vec<Need>, AppError> {
+        staff_needs("manager_ids", &self.manager_ids, business_id)
     }
 }
 
@@ -248,6 +274,9 @@ pub struct ResourceFields {
     /// How many bookings it takes at a time: 1 to 50.
     #[serde(default = "one")]
     pub capacity: u32,
+    /// The staff members who serve with it: at most ten.
+    #[serde(default)]
+    pub staff_ids: Vec<StaffId>,
 }
 
 fn one() -> u32 {
@@ -255,22 +284,29 @@ fn one() -> u32 {
 }
 
 impl ResourceFields {
-    /// The resource with this id.
-    pub fn with_id(self, business_id: BusinessId, id: ResourceId) -> Result<Resource, AppError> {
-        let Self { location_id, name, kind, capacity } = self;
+    /// The resource with this id and these rules of its own.
+    pub fn with_id(
+        self,
+        business_id: BusinessId,
+        id: ResourceId,
+        overrides: Vec<Overrides>,
+    ) -> Result<Resource, AppError> {
+        let Self { location_id, name, kind, capacity, staff_ids } = self;
         if !(1..=50).contains(&capacity) {
             return Err(AppError::invalid("capacity", "1 to 50"));
         }
-        Ok(Resource { business_id, id, location_id, name, kind, capacity })
+        Ok(Resource { business_id, id, location_id, name, kind, capacity, staff_ids, overrides })
     }
 
-    /// The location it must be at.
-    pub fn need(&self, business_id: &BusinessId) -> Need {
-        Need {
+    /// The location it must be at, and the staff members it names.
+    pub fn needs(&self, business_id: &BusinessId) -> Result<Vec<Need>, AppError> {
+        let mut needs = staff_needs("staff_ids", &self.staff_ids, business_id)?;
+        needs.push(Need {
             key: Key::Location(business_id.clone(), self.location_id.clone()),
-            field: "location_id",
+            field: "location_id".to_owned(),
             what: "location",
-        }
+        });
+        Ok(needs)
     }
 }
 
@@ -293,17 +329,20 @@ pub struct ServiceFields {
     /// Its price.
     #[serde(default)]
     pub price: Option<Money>,
+    /// How long after a visit clients are invited again.
+    #[serde(default)]
+    pub rebooking_after: Option<Interval>,
 }
 
 impl ServiceFields {
     /// The service with this id.
     pub fn with_id(self, business_id: BusinessId, id: ServiceId) -> Result<Service, AppError> {
-        let Self { name, duration_minutes, price } = self;
+        let Self { name, duration_minutes, price, rebooking_after } = self;
         if !(1..=7 * 24 * 60).contains(&duration_minutes) {
             return Err(AppError::invalid("duration_minutes", "1 to 10080 minutes"));
         }
         check_price(price.as_ref())?;
-        Ok(Service { business_id, id, name, duration_minutes, price })
+        Ok(Service { business_id, id, name, duration_minutes, price, rebooking_after })
     }
 }
 
@@ -328,14 +367,77 @@ pub struct ClientFields {
     /// What is never sent to the client.
     #[serde(default)]
     pub bans: Bans,
+    /// Whether the client has agreed to marketing.
+    #[serde(default)]
+    pub marketing_consent: bool,
 }
 
 impl ClientFields {
-    /// The client with this id and these devices.
-    pub fn with_id(self, business_id: BusinessId, id: ClientId, devices: Vec<Device>) -> Client {
-        let Self { name, phone, email, locale, zone, bans } = self;
-        Client { business_id, id, name, phone, email, devices, locale, zone, bans }
+    /// The client with this id and these devices and suppressed addresses.
+    pub fn with_id(
+        self,
+        business_id: BusinessId,
+        id: ClientId,
+        devices: Vec<Device>,
+        suppressions: Vec<Suppression>,
+    ) -> Client {
+        let Self { name, phone, email, locale, zone, bans, marketing_consent } = self;
+        Client {
+            business_id,
+            id,
+            name,
+            phone,
+            email,
+            devices,
+            locale,
+            zone,
+            bans,
+            marketing_consent,
+            suppressions,
+        }
     }
+}
+
+/// A staff member as a caller gives it; the devices have requests of their own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaffFields {
+    /// How to address the staff member.
+    pub name: Name,
+    /// Where sms go.
+    #[serde(default)]
+    pub phone: Option<Phone>,
+    /// Where e-mail goes.
+    #[serde(default)]
+    pub email: Option<Email>,
+    /// The staff member's language.
+    #[serde(default)]
+    pub locale: Option<Locale>,
+    /// Whose night counts, if not the location's.
+    #[serde(default)]
+    pub zone: Option<Zone>,
+}
+
+impl StaffFields {
+    /// The staff member with this id and these devices.
+    pub fn with_id(self, business_id: BusinessId, id: StaffId, devices: Vec<Device>) -> StaffMember {
+        let Self { name, phone, email, locale, zone } = self;
+        StaffMember { business_id, id, name, phone, email, devices, locale, zone }
+    }
+}
+
+/// The staff members that a field names: at most ten, each once.
+fn staff_needs(field: &str, ids: &[StaffId], business_id: &BusinessId) -> Result<Vec<Need>, AppError> {
+    let distinct: BTreeSet<&StaffId> = ids.iter().collect();
+    if ids.len() > 10 || distinct.len() != ids.len() {
+        return Err(AppError::invalid(field, "at most 10 different staff members"));
+    }
+    let need = |(index, id): (usize, &StaffId)| Need {
+        key: Key::Staff(business_id.clone(), id.clone()),
+        field: format!("{field}[{index}]"),
+        what: "staff member",
+    };
+    Ok(ids.iter().enumerate().map(need).collect())
 }
 
 /// A device as a caller gives it.
@@ -349,15 +451,15 @@ pub struct DeviceFields {
 }
 
 impl DeviceFields {
-    /// The client with this device: a known token keeps its id, a new one gets `id`.
-    pub fn added_to(self, mut client: Client, id: DeviceId) -> Result<Client, AppError> {
+    /// The devices with this one: a known token keeps its id, a new one gets `id`.
+    pub fn added_to(self, mut devices: Vec<Device>, id: DeviceId) -> Result<Vec<Device>, AppError> {
         let known = |device: &Device| device.platform == self.platform && device.token == self.token;
-        if !client.devices.iter().any(known) {
-            if client.devices.len() >= DEVICES {
-                return Err(AppError::invalid("token", "a client with fewer than 20 devices"));
+        if !devices.iter().any(known) {
+            if devices.len() >= DEVICES {
+                return Err(AppError::invalid("token", "somebody with fewer than 20 devices"));
             }
-            client.devices.push(Device { id, platform: self.platform, token: self.token });
+            devices.push(Device { id, platform: self.platform, token: self.token });
         }
-        Ok(client)
+        Ok(devices)
     }
 }

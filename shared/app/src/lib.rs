@@ -5,15 +5,17 @@
 
 pub mod authorize;
 pub mod change_booking;
-pub mod check_attendance;
+pub mod check_booking;
 pub mod create_booking;
 pub mod create_business;
 pub mod deliver;
 pub mod edit_catalogue;
+pub mod edit_rules;
 pub mod error;
 pub mod load_facts;
 pub mod once;
-pub mod plan_booking;
 pub mod plan_client;
+pub mod plan_subject;
 pub mod ports;
+pub mod roll_out;
 pub mod timeline;

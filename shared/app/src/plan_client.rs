@@ -3,7 +3,7 @@
 use domain::ids::{BusinessId, ClientId};
 use jiff::Timestamp;
 
-use crate::plan_booking::{Planned, plan_booking};
+use crate::plan_subject::{Planned, plan_subject};
 use crate::ports::{
     CancelTimer, ClientBookings, Enqueue, Item, Key, PortError, Read, ReadLedger, Refs, SetTimer,
     WriteLedger, first,
@@ -21,7 +21,7 @@ pub async fn plan_client(
     for part in store.bookings_of(business_id, client_id, now).await? {
         let found = store.read(vec![Key::Booking(business_id.clone(), part.booking_id)]).await?;
         let Some((booking, _)) = first(&found, Item::booking) else { continue };
-        let planned = plan_booking(store, timers, queues, &Refs::from(booking), now).await?;
+        let planned = plan_subject(store, timers, queues, &Refs::from(booking), now).await?;
         sum.changed += planned.changed;
         sum.queued += planned.queued;
     }

@@ -9,14 +9,22 @@ use domain::business::{Business, Location};
 use domain::channel::Channel;
 use domain::client::{Client, Device};
 use domain::contact::{Email, Phone};
+use domain::facts::{Facts, Subject};
 use domain::ids::{
-    BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, ResourceId, ServiceId, TaskId,
+    BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, OccasionId, ResourceId, ServiceId,
+    StaffId, TaskId, WaitlistEntryId,
 };
-use domain::message::{AttendanceCheck, Message};
+use domain::message::{CheckRow, Message};
+use domain::notification_type::NotificationType;
+use domain::occasion::{About, Occasion};
+use domain::recipient::Recipient;
 use domain::resource::{Resource, ResourceDay, Service};
 use domain::rule::Rules;
+use domain::staff::StaffMember;
+use domain::subject::SubjectId;
 use domain::task::Task;
-use domain::template::Content;
+use domain::template::{Content, Templates};
+use domain::waitlist::WaitlistEntry;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -63,8 +71,14 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 pub enum Key {
     /// A business's profile.
     Business(BusinessId),
-    /// A business's rules.
+    /// A business's rules as they are.
     Rules(BusinessId),
+    /// A business's rules as they were at a version.
+    RulesVersion(BusinessId, u64),
+    /// What a business has changed of a type's texts.
+    Templates(BusinessId, NotificationType),
+    /// How far a change of the settings has come to the bookings ahead.
+    Rollout(BusinessId),
     /// A location.
     Location(BusinessId, LocationId),
     /// A resource.
@@ -73,6 +87,12 @@ pub enum Key {
     Service(BusinessId, ServiceId),
     /// A client.
     Client(BusinessId, ClientId),
+    /// A staff member.
+    Staff(BusinessId, StaffId),
+    /// A place on the waitlist.
+    WaitlistEntry(BusinessId, WaitlistEntryId),
+    /// An occasion.
+    Occasion(BusinessId, OccasionId),
     /// A booking.
     Booking(BusinessId, BookingId),
     /// A client's part in a booking.
@@ -86,9 +106,9 @@ pub enum Key {
     /// An API key, by its public prefix.
     ApiKey(String),
     /// A message in the ledger.
-    Message(BusinessId, BookingId, MessageId),
-    /// An attendance check in the ledger.
-    Check(BusinessId, BookingId, CheckId),
+    Message(BusinessId, SubjectId, MessageId),
+    /// A check in the ledger.
+    Check(BusinessId, SubjectId, CheckId),
 }
 
 /// One stored fact.
@@ -98,10 +118,16 @@ pub enum Key {
 pub enum Item {
     Business(Business),
     Rules(Rules),
+    RulesVersion(Rules),
+    Templates(Templates),
+    Rollout(Rollout),
     Location(Location),
     Resource(Resource),
     Service(Service),
     Client(Client),
+    Staff(StaffMember),
+    WaitlistEntry(WaitlistEntry),
+    Occasion(Occasion),
     Booking(Booking),
     Participation(Participation),
     ResourceDay(ResourceDay),
@@ -109,7 +135,7 @@ pub enum Item {
     Task(Task),
     ApiKey(ApiKey),
     Message(Message),
-    Check(AttendanceCheck),
+    Check(CheckRow),
 }
 
 /// A client's part in a booking: what the index "a client's bookings by start" is made of.
@@ -125,6 +151,21 @@ pub struct Participation {
     pub start: Timestamp,
     /// Whether the visit is still ahead as far as its status goes.
     pub ahead: bool,
+}
+
+/// A change of the settings on its way to the bookings ahead, page by page: each page writes how far it came, and the stream brings the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Whose bookings.
+    pub business_id: BusinessId,
+    /// The version of the rules they are to be planned by.
+    pub version: u64,
+    /// The start (UTC) and id of the last booking that was brought to it; the id is absent at the beginning.
+    pub after: (Timestamp, Option<BookingId>),
+    /// How many bookings were brought to it.
+    pub bookings: u64,
+    /// Whether it has come to the last.
+    pub done: bool,
 }
 
 /// What was answered to a request, kept for 24 hours so that its repetition is answered alike.
@@ -163,10 +204,16 @@ impl Item {
         match self {
             Item::Business(x) => Key::Business(x.id.clone()),
             Item::Rules(x) => Key::Rules(x.business_id.clone()),
+            Item::RulesVersion(x) => Key::RulesVersion(x.business_id.clone(), x.version),
+            Item::Templates(x) => Key::Templates(x.business_id.clone(), x.kind),
+            Item::Rollout(x) => Key::Rollout(x.business_id.clone()),
             Item::Location(x) => Key::Location(x.business_id.clone(), x.id.clone()),
             Item::Resource(x) => Key::Resource(x.business_id.clone(), x.id.clone()),
             Item::Service(x) => Key::Service(x.business_id.clone(), x.id.clone()),
             Item::Client(x) => Key::Client(x.business_id.clone(), x.id.clone()),
+            Item::Staff(x) => Key::Staff(x.business_id.clone(), x.id.clone()),
+            Item::WaitlistEntry(x) => Key::WaitlistEntry(x.business_id.clone(), x.id.clone()),
+            Item::Occasion(x) => Key::Occasion(x.business_id.clone(), x.id.clone()),
             Item::Booking(x) => Key::Booking(x.business_id.clone(), x.id.clone()),
             Item::Participation(x) => {
                 Key::Participation(x.business_id.clone(), x.booking_id.clone(), x.client_id.clone())
@@ -175,8 +222,8 @@ impl Item {
             Item::Answer(x) => Key::Answer(x.business_id.clone(), x.key_hash.clone()),
             Item::Task(x) => Key::Task(x.business_id.clone(), x.id.clone()),
             Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
-            Item::Message(x) => Key::Message(x.business_id.clone(), x.booking_id.clone(), x.id.clone()),
-            Item::Check(x) => Key::Check(x.business_id.clone(), x.booking_id.clone(), x.id.clone()),
+            Item::Message(x) => Key::Message(x.business_id.clone(), x.subject.clone(), x.id.clone()),
+            Item::Check(x) => Key::Check(x.business_id.clone(), x.subject.clone(), x.id.clone()),
         }
     }
 }
@@ -200,10 +247,16 @@ macro_rules! accessors {
 accessors! {
     business Business Business;
     rules Rules Rules;
+    rules_version RulesVersion Rules;
+    templates Templates Templates;
+    rollout Rollout Rollout;
     location Location Location;
     resource Resource Resource;
     service Service Service;
     client Client Client;
+    staff Staff StaffMember;
+    waitlist_entry WaitlistEntry WaitlistEntry;
+    occasion Occasion Occasion;
     booking Booking Booking;
     resource_day ResourceDay ResourceDay;
     answer Answer Answer;
@@ -283,6 +336,10 @@ pub enum Kind {
     Services,
     /// Clients.
     Clients,
+    /// Staff members.
+    Staff,
+    /// Places on the waitlist.
+    Waitlist,
     /// Tasks.
     Tasks,
 }
@@ -322,15 +379,27 @@ pub trait ClientBookings: Sync {
     ) -> impl Future<Output = Result<Vec<Participation>, PortError>> + Send;
 }
 
+/// Finds a business's bookings in the order of their start.
+pub trait Calendar: Sync {
+    /// At most `limit` bookings that start after `after.0` (UTC), or start then and have a greater id than `after.1`: start and id, earliest
+    /// first. None means that there are no more. Up to a second or so behind.
+    fn bookings_after(
+        &self,
+        business_id: &BusinessId,
+        after: &(Timestamp, Option<BookingId>),
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, BookingId)>, PortError>> + Send;
+}
+
 // ------------------------------------------------------------------ ledger
 
-/// Reads a booking's whole ledger.
+/// Reads the whole ledger of a booking or an occasion.
 pub trait ReadLedger: Sync {
-    /// Every message and check of a booking, as it is at this moment.
+    /// Every message and check of it, as it is at this moment.
     fn ledger_of(
         &self,
         business_id: &BusinessId,
-        booking_id: &BookingId,
+        subject: &SubjectId,
     ) -> impl Future<Output = Result<Vec<Stored>, PortError>> + Send;
 }
 
@@ -364,8 +433,11 @@ pub enum DueWhat {
         message_id: MessageId,
         /// In which channel's queue.
         channel: Channel,
+        /// Of which type, so that its templates come with the same read.
+        #[serde(rename = "type")]
+        kind: NotificationType,
     },
-    /// Attendance is to be checked.
+    /// Something is to be looked at.
     Check {
         /// Which.
         check_id: CheckId,
@@ -374,32 +446,106 @@ pub enum DueWhat {
     },
 }
 
-/// A booking with the ids of what belongs to it.
+/// A booking or an occasion with the ids of what belongs to it, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refs {
     /// Whose.
     pub business_id: BusinessId,
-    /// Which booking.
-    pub booking_id: BookingId,
+    /// Which booking or occasion.
+    #[serde(flatten)]
+    pub subject: SubjectId,
+    /// The version of the rules it is planned by.
+    #[serde(default)]
+    pub rules_version: u64,
+    /// The booking that an occasion refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_booking: Option<BookingId>,
     /// Where.
-    pub location_id: LocationId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<LocationId>,
     /// Whom or what it takes up.
-    pub resource_id: ResourceId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
     /// What for.
-    pub service_id: ServiceId,
-    /// Who comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<ServiceId>,
+    /// The clients it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client_ids: Vec<ClientId>,
+    /// The staff who are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staff_ids: Vec<StaffId>,
 }
 
 impl From<&Booking> for Refs {
     fn from(booking: &Booking) -> Self {
         Self {
             business_id: booking.business_id.clone(),
-            booking_id: booking.id.clone(),
-            location_id: booking.location_id.clone(),
-            resource_id: booking.resource_id.clone(),
-            service_id: booking.service_id.clone(),
-            client_ids: booking.client_ids.clone(),
+            subject: SubjectId::Booking(booking.id.clone()),
+            rules_version: booking.rules_version,
+            for_booking: None,
+            location_id: Some(booking.location_id.clone()),
+            resource_id: Some(booking.resource_id.clone()),
+            service_id: Some(booking.service_id.clone()),
+            client_ids: booking.everybody(),
+            staff_ids: Vec::new(),
+        }
+    }
+}
+
+impl From<&Occasion> for Refs {
+    fn from(occasion: &Occasion) -> Self {
+        let (resource_id, service_id) = match &occasion.about {
+            About::WaitlistOffer { resource_id, service_id, .. } => {
+                (Some(resource_id.clone()), Some(service_id.clone()))
+            }
+            _ => (None, None),
+        };
+        let (client_ids, staff_ids) = match &occasion.recipient {
+            Recipient::Client(id) => (vec![id.clone()], Vec::new()),
+            Recipient::Staff(id) => (Vec::new(), vec![id.clone()]),
+        };
+        Self {
+            business_id: occasion.business_id.clone(),
+            subject: SubjectId::Occasion(occasion.id.clone()),
+            rules_version: occasion.rules_version,
+            for_booking: occasion.for_booking().cloned(),
+            location_id: occasion.location_id.clone(),
+            resource_id,
+            service_id,
+            client_ids,
+            staff_ids,
+        }
+    }
+}
+
+impl From<&Facts> for Refs {
+    /// All that was found to belong to it, so that the next read fetches it at once.
+    fn from(facts: &Facts) -> Self {
+        let refs = match &facts.subject {
+            Subject::Booking(booking) => Refs::from(booking),
+            Subject::Occasion(occasion, booking) => {
+                let refs = Refs::from(occasion);
+                match booking {
+                    Some(booking) => refs.with_visit(booking),
+                    None => refs,
+                }
+            }
+        };
+        let mut staff_ids: Vec<StaffId> = facts.staff.iter().map(|staff| staff.id.clone()).collect();
+        staff_ids.sort_unstable();
+        Self { staff_ids, ..refs }
+    }
+}
+
+impl Refs {
+    /// Adds what the booking that an occasion refers to takes up.
+    pub(crate) fn with_visit(self, booking: &Booking) -> Self {
+        Self {
+            location_id: self.location_id.or_else(|| Some(booking.location_id.clone())),
+            resource_id: Some(booking.resource_id.clone()),
+            service_id: Some(booking.service_id.clone()),
+            ..self
         }
     }
 }
@@ -482,6 +628,11 @@ pub enum ProviderError {
 
 /// Hands messages to a provider.
 pub trait Provider: Sync {
+    /// The address its messages come from, where they come from one: what a calendar file names as its organizer.
+    fn sender(&self) -> Option<&Email> {
+        None
+    }
+
     /// Sends one message; answers the provider's id for it.
     fn send(
         &self,

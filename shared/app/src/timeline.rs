@@ -2,7 +2,8 @@
 
 use domain::booking::Booking;
 use domain::ids::{BookingId, BusinessId};
-use domain::message::{AttendanceCheck, Message};
+use domain::message::{CheckRow, Message};
+use domain::subject::SubjectId;
 use serde::Serialize;
 
 use crate::error::AppError;
@@ -15,8 +16,8 @@ pub struct Timeline {
     pub booking: Booking,
     /// Its messages by due time, then type, then channel.
     pub messages: Vec<Message>,
-    /// Its attendance checks by due time.
-    pub checks: Vec<AttendanceCheck>,
+    /// Its checks by due time.
+    pub checks: Vec<CheckRow>,
 }
 
 /// Reads a booking's timeline.
@@ -25,8 +26,9 @@ pub async fn timeline<S: Read + ReadLedger>(
     business_id: &BusinessId,
     booking_id: &BookingId,
 ) -> Result<Timeline, AppError> {
+    let subject = SubjectId::Booking(booking_id.clone());
     let key = Key::Booking(business_id.clone(), booking_id.clone());
-    let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, booking_id))?;
+    let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, &subject))?;
     let booking = first(&found, Item::booking).map(|(booking, _)| booking.clone());
     let booking = booking.ok_or(AppError::NotFound { what: "booking" })?;
     let (mut messages, mut checks) = (Vec::new(), Vec::new());
@@ -37,7 +39,7 @@ pub async fn timeline<S: Read + ReadLedger>(
             _ => {}
         }
     }
-    messages.sort_by_key(|message| (message.due, message.kind, message.channel, message.client_id.clone()));
+    messages.sort_by_key(|message| (message.due, message.kind, message.channel, message.recipient.clone()));
     checks.sort_by_key(|check| check.due);
     Ok(Timeline { booking, messages, checks })
 }

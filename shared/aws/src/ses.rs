@@ -2,8 +2,14 @@
 
 use app::ports::{Address, Provider, ProviderError};
 use aws_sdk_sesv2::Client;
-use aws_sdk_sesv2::types::{Body, Content as Part, Destination, EmailContent, Message};
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{
+    Attachment, AttachmentContentDisposition, Body, Content as Part, Destination, EmailContent, Message,
+    MessageHeader,
+};
 use aws_types::SdkConfig;
+use domain::calendar::Calendar;
+use domain::contact::Email;
 use domain::template::Content;
 
 use crate::connect::{ConnectError, for_providers};
@@ -18,6 +24,7 @@ const CODES: Codes = Codes { invalid_address: &[], not_taken: &["SendingPausedEx
 pub struct Ses {
     client: Client,
     from: String,
+    sender: Option<Email>,
 }
 
 impl Ses {
@@ -26,13 +33,40 @@ impl Ses {
     /// # Errors
     /// [`ConnectError`] when TLS cannot be set up.
     pub fn new(config: &SdkConfig, from: String) -> Result<Self, ConnectError> {
-        Ok(Self { client: Client::new(&for_providers(config)?), from })
+        // `Salon <hello@example.com>` or the bare address.
+        let address = from.rsplit_once('<').map_or(from.as_str(), |(_, rest)| rest.trim_end_matches('>'));
+        let sender = address.trim().parse().ok();
+        Ok(Self { client: Client::new(&for_providers(config)?), from, sender })
     }
 }
 
+/// The calendar file as an attachment that mail programs open as an invitation.
+fn attachment(calendar: &Calendar) -> Result<Attachment, ProviderError> {
+    Attachment::builder()
+        .file_name("visit.ics")
+        .content_type(format!("text/calendar; charset=utf-8; method={}", calendar.method.name()))
+        .content_disposition(AttachmentContentDisposition::Attachment)
+        .raw_content(Blob::new(calendar.text.as_bytes()))
+        .build()
+        .map_err(|error| ProviderError::Refused(error.into()))
+}
+
+fn header(name: &str, value: &str) -> Result<MessageHeader, ProviderError> {
+    MessageHeader::builder()
+        .name(name)
+        .value(value)
+        .build()
+        .map_err(|error| ProviderError::Refused(error.into()))
+}
+
 impl Provider for Ses {
+    fn sender(&self) -> Option<&Email> {
+        self.sender.as_ref()
+    }
+
     async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
-        let (Address::Email(to), Content::Email { subject, text, html }) = (to, content) else {
+        let (Address::Email(to), Content::Email { subject, text, html, calendar, headers }) = (to, content)
+        else {
             return Err(refused("only e-mail goes by SES"));
         };
         let part = |data: &str| {
@@ -45,6 +79,14 @@ impl Provider for Ses {
         let message = Message::builder()
             .subject(part(subject)?)
             .body(Body::builder().text(part(text)?).html(part(html)?).build())
+            .set_attachments(calendar.as_ref().map(attachment).transpose()?.map(|file| vec![file]))
+            .set_headers(
+                headers
+                    .iter()
+                    .map(|(name, value)| header(name, value))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(|all| (!all.is_empty()).then_some(all))?,
+            )
             .build();
         self.client
             .send_email()

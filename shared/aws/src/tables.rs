@@ -2,20 +2,24 @@
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | business, rules, locations, resources, services, clients, tasks | `BUSINESS#b` | `BUSINESS`, `RULES`, `LOCATION#l`, … |
+//! | business, rules, locations, resources, services, clients, staff, waitlist, tasks | `BUSINESS#b` | `BUSINESS`, `RULES`, `LOCATION#l`, … |
+//! | a version of the rules | `BUSINESS#b#RULES` | `VERSION#000000000003` |
+//! | an occasion | `BUSINESS#b#OCCASION#o` | `OCCASION` |
 //! | booking; a client's part in it | `BUSINESS#b#BOOKING#k` | `BOOKING`; `CLIENT#c` |
 //! | what holds a resource on a day | `BUSINESS#b#RESOURCE#r` | `DAY#2026-11-23` |
 //! | a kept answer | `BUSINESS#b#ANSWER#h` | `ANSWER` |
 //! | an API key | `KEY#p` | `KEY` |
-//! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k` | `MESSAGE#m`; `CHECK#c` |
+//! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k`, `BUSINESS#b#OCCASION#o` | `MESSAGE#m`; `CHECK#c` |
+//!
+//! Two indexes on `Bookings`: `by_client` (a client's parts in bookings by start) and `by_month` (a business's bookings by start).
 //!
 //! Architecture invariant: the business is part of every key but that of an API key.
 
 use std::collections::HashMap;
 
 use app::ports::{
-    ClientBookings, Expect, Item, Key, Kind, List, Listed, Page, Participation, PortError, Read, ReadLedger,
-    Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, Page, Participation, PortError, Read,
+    ReadLedger, Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -26,6 +30,9 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_types::SdkConfig;
 use domain::ids::{BookingId, BusinessId, ClientId};
+use domain::subject::SubjectId;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::port_error;
@@ -43,6 +50,16 @@ const LEDGER_KEPT: SignedDuration = SignedDuration::from_hours(24 * 396);
 
 /// How long it stays known what held a resource on a day.
 const DAYS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 60);
+
+/// The index of a client's parts in bookings by start.
+const BY_CLIENT: &str = "by_client";
+
+/// The index of a business's bookings by start, a partition for each UTC month.
+const BY_MONTH: &str = "by_month";
+
+/// For how many months from a booking on the calendar is asked: nothing is booked farther ahead than three years, and a move may be made
+/// three years after that.
+const MONTHS: u32 = 75;
 
 /// All ports that are kept in DynamoDB. Which of them a function may use, its policy says.
 #[derive(Debug, Clone)]
@@ -126,7 +143,11 @@ impl Tables {
         query: Query<'_>,
     ) -> Result<(Vec<Row>, Option<Row>), PortError> {
         let Query { table, index, pk, sk, after, limit } = query;
-        let (pk_name, sk_name) = if index.is_some() { ("client_pk", "client_sk") } else { ("pk", "sk") };
+        let (pk_name, sk_name) = match index {
+            None => ("pk", "sk"),
+            Some(BY_CLIENT) => ("client_pk", "client_sk"),
+            Some(_) => ("month_pk", "month_sk"),
+        };
         let mut request = self
             .client
             .query()
@@ -144,6 +165,10 @@ impl Tables {
                 .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
                 .expression_attribute_names("#sk", sk_name)
                 .expression_attribute_values(":sk", AttributeValue::S(prefix)),
+            SortKey::After(last) => request
+                .key_condition_expression("#pk = :pk AND #sk > :sk")
+                .expression_attribute_names("#sk", sk_name)
+                .expression_attribute_values(":sk", AttributeValue::S(last)),
             SortKey::From(first) => request
                 .key_condition_expression("#pk = :pk AND #sk >= :sk")
                 .expression_attribute_names("#sk", sk_name)
@@ -167,6 +192,7 @@ enum SortKey {
     Any,
     StartsWith(String),
     From(String),
+    After(String),
 }
 
 /// What must hold for a write to happen, and the values it speaks of.
@@ -208,9 +234,19 @@ fn pk_sk(key: &Key) -> (String, String) {
     let of_business = |business: &BusinessId| format!("BUSINESS#{business}");
     let of_booking =
         |business: &BusinessId, booking: &BookingId| format!("BUSINESS#{business}#BOOKING#{booking}");
+    let of_subject = |business: &BusinessId, subject: &SubjectId| match subject {
+        SubjectId::Booking(id) => of_booking(business, id),
+        SubjectId::Occasion(id) => format!("BUSINESS#{business}#OCCASION#{id}"),
+    };
     match key {
         Key::Business(b) => (of_business(b), "BUSINESS".to_owned()),
         Key::Rules(b) => (of_business(b), "RULES".to_owned()),
+        Key::RulesVersion(b, version) => (format!("BUSINESS#{b}#RULES"), format!("VERSION#{version:012}")),
+        Key::Templates(b, kind) => (of_business(b), format!("TEMPLATES#{kind}")),
+        Key::Rollout(b) => (of_business(b), "ROLLOUT".to_owned()),
+        Key::Staff(b, id) => (of_business(b), format!("STAFF#{id}")),
+        Key::WaitlistEntry(b, id) => (of_business(b), format!("WAITLIST#{id}")),
+        Key::Occasion(b, id) => (format!("BUSINESS#{b}#OCCASION#{id}"), "OCCASION".to_owned()),
         Key::Location(b, id) => (of_business(b), format!("LOCATION#{id}")),
         Key::Resource(b, id) => (of_business(b), format!("RESOURCE#{id}")),
         Key::Service(b, id) => (of_business(b), format!("SERVICE#{id}")),
@@ -223,13 +259,32 @@ fn pk_sk(key: &Key) -> (String, String) {
         }
         Key::Answer(b, hash) => (format!("BUSINESS#{b}#ANSWER#{hash}"), "ANSWER".to_owned()),
         Key::ApiKey(prefix) => (format!("KEY#{prefix}"), "KEY".to_owned()),
-        Key::Message(b, booking, id) => (of_booking(b, booking), format!("MESSAGE#{id}")),
-        Key::Check(b, booking, id) => (of_booking(b, booking), format!("CHECK#{id}")),
+        Key::Message(b, subject, id) => (of_subject(b, subject), format!("MESSAGE#{id}")),
+        Key::Check(b, subject, id) => (of_subject(b, subject), format!("CHECK#{id}")),
     }
 }
 
 fn client_key(business: &BusinessId, client: &ClientId) -> String {
     format!("BUSINESS#{business}#CLIENT#{client}")
+}
+
+fn month_key(business: &BusinessId, month: Date) -> String {
+    format!("BUSINESS#{business}#MONTH#{}", month.strftime("%Y-%m"))
+}
+
+fn first_of_month(instant: Timestamp) -> Date {
+    instant.to_zoned(TimeZone::UTC).date().first_of_month()
+}
+
+/// Sorts by instant: whole seconds, so that texts compare as the instants do. `~` comes after every id.
+fn calendar_key(start: Timestamp, id: Option<&BookingId>) -> String {
+    format!("{:012}#{}", start.as_second(), id.map_or("~", BookingId::as_str))
+}
+
+/// The start, to the second, and the id in a row of the calendar, which holds keys only.
+fn of_calendar(row: &Row) -> Option<(Timestamp, BookingId)> {
+    let (second, id) = row.get("month_sk")?.as_s().ok()?.split_once('#')?;
+    Some((Timestamp::from_second(second.parse().ok()?).ok()?, id.parse().ok()?))
 }
 
 fn key_row(key: &Key) -> Row {
@@ -251,6 +306,11 @@ fn row(write: &Write) -> Result<Row, PortError> {
         row.insert("client_pk".to_owned(), AttributeValue::S(client_key(&part.business_id, &part.client_id)));
         row.insert("client_sk".to_owned(), AttributeValue::S(format!("{}#{}", part.start, part.booking_id)));
     }
+    if let Item::Booking(booking) = &write.item {
+        let month = month_key(&booking.business_id, first_of_month(booking.start));
+        row.insert("month_pk".to_owned(), AttributeValue::S(month));
+        row.insert("month_sk".to_owned(), AttributeValue::S(calendar_key(booking.start, Some(&booking.id))));
+    }
     if let Some(expires) = expires(&write.item) {
         row.insert("expires_epoch".to_owned(), AttributeValue::N(expires.as_second().to_string()));
     }
@@ -262,8 +322,9 @@ fn expires(item: &Item) -> Option<Timestamp> {
         Item::Answer(answer) => Some(answer.expires_at),
         Item::Message(message) => message.due.checked_add(LEDGER_KEPT).ok(),
         Item::Check(check) => check.due.checked_add(LEDGER_KEPT).ok(),
+        Item::Occasion(occasion) => occasion.at.checked_add(LEDGER_KEPT).ok(),
         Item::ResourceDay(day) => {
-            let midnight = day.day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+            let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
             midnight.checked_add(DAYS_KEPT).ok()
         }
         _ => None,
@@ -349,6 +410,8 @@ impl List for Tables {
             Kind::Resources => "RESOURCE#",
             Kind::Services => "SERVICE#",
             Kind::Clients => "CLIENT#",
+            Kind::Staff => "STAFF#",
+            Kind::Waitlist => "WAITLIST#",
             Kind::Tasks => "TASK#",
         };
         let pk = format!("BUSINESS#{business_id}");
@@ -393,20 +456,24 @@ impl ReadLedger for Tables {
     async fn ledger_of(
         &self,
         business_id: &BusinessId,
-        booking_id: &BookingId,
+        subject: &SubjectId,
     ) -> Result<Vec<Stored>, PortError> {
         let mut found = Vec::new();
+        let pk = match subject {
+            SubjectId::Booking(id) => format!("BUSINESS#{business_id}#BOOKING#{id}"),
+            SubjectId::Occasion(id) => format!("BUSINESS#{business_id}#OCCASION#{id}"),
+        };
         let mut after = None;
         loop {
             let query = Query {
                 table: &self.messages,
                 index: None,
-                pk: format!("BUSINESS#{business_id}#BOOKING#{booking_id}"),
+                pk: pk.clone(),
                 sk: SortKey::Any,
                 after,
                 limit: None,
             };
-            let (rows, last) = self.query("reading a booking's ledger", query).await?;
+            let (rows, last) = self.query("reading a ledger", query).await?;
             for row in rows {
                 found.push(stored(row)?);
             }
@@ -431,7 +498,7 @@ impl ClientBookings for Tables {
         loop {
             let query = Query {
                 table: &self.bookings,
-                index: Some("by_client"),
+                index: Some(BY_CLIENT),
                 pk: client_key(business_id, client_id),
                 sk: SortKey::From(from.to_string()),
                 after,
@@ -458,6 +525,45 @@ impl ClientBookings for Tables {
     }
 }
 
+impl Calendar for Tables {
+    async fn bookings_after(
+        &self,
+        business_id: &BusinessId,
+        after: &(Timestamp, Option<BookingId>),
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, BookingId)>, PortError> {
+        let operation = "finding a business's bookings";
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut month = first_of_month(after.0);
+        // Of the cursor's own second nothing is asked again but what has a greater id.
+        let last = match &after.1 {
+            Some(id) => calendar_key(after.0, Some(id)),
+            None => calendar_key(after.0, None),
+        };
+        let mut found = Vec::new();
+        for _ in 0..MONTHS {
+            let query = Query {
+                table: &self.bookings,
+                index: Some(BY_MONTH),
+                pk: month_key(business_id, month),
+                sk: SortKey::After(last.clone()),
+                after: None,
+                limit: i32::try_from(wanted - found.len()).ok(),
+            };
+            let (rows, more) = self.query(operation, query).await?;
+            for row in rows {
+                let refused = || PortError::Permanent { operation, source: "not a booking".into() };
+                found.push(of_calendar(&row).ok_or_else(refused)?);
+            }
+            if found.len() >= wanted || more.is_some() {
+                break;
+            }
+            month = month.saturating_add(jiff::Span::new().months(1));
+        }
+        Ok(found)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,8 +584,15 @@ mod tests {
             Key::Participation(b.clone(), "x".parse().unwrap(), "c".parse().unwrap()),
             Key::ResourceDay(b.clone(), "x".parse().unwrap(), "2026-11-23".parse().unwrap()),
             Key::Answer(b.clone(), "h".to_owned()),
-            Key::Message(b.clone(), "x".parse().unwrap(), "m".parse().unwrap()),
-            Key::Check(b, "x".parse().unwrap(), "c".parse().unwrap()),
+            Key::RulesVersion(b.clone(), 3),
+            Key::Rollout(b.clone()),
+            Key::Templates(b.clone(), domain::notification_type::NotificationType::Reminder),
+            Key::Staff(b.clone(), "x".parse().unwrap()),
+            Key::WaitlistEntry(b.clone(), "x".parse().unwrap()),
+            Key::Occasion(b.clone(), "x".parse().unwrap()),
+            Key::Message(b.clone(), SubjectId::Booking("x".parse().unwrap()), "m".parse().unwrap()),
+            Key::Check(b.clone(), SubjectId::Booking("x".parse().unwrap()), "c".parse().unwrap()),
+            Key::Message(b, SubjectId::Occasion("x".parse().unwrap()), "m".parse().unwrap()),
         ];
         let mut seen = std::collections::HashSet::new();
         for key in keys {
@@ -508,7 +621,9 @@ mod tests {
     #[test]
     fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
-        assert!(template.contains(r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client"]}}}}"#));
+        assert!(template.contains(
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client","occasion","rollout"]}}}}"#
+        ));
         let key = Item::ApiKey(ApiKey {
             prefix: "p".into(),
             secret_hash: "h".into(),

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, ServiceId};
+use crate::ids::{BookingId, BusinessId, ClientId, LocationId, MessageId, ResourceId, SeriesId, ServiceId};
 use crate::money::Money;
 use crate::text::Notes;
+use crate::timing::{Interval, Timing};
 use crate::zone::Zone;
 
 /// How far a booking has come.
@@ -45,8 +46,23 @@ impl Status {
     }
 }
 
+/// Whether the client has confirmed that the visit will take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmation {
+    /// Nobody asked.
+    #[default]
+    None,
+    /// The client was asked and has not answered.
+    Requested,
+    /// The client will come.
+    Confirmed,
+    /// The client will not come. The booking stays until somebody cancels it.
+    Declined,
+}
+
 /// Who did something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The client, online.
@@ -111,7 +127,7 @@ impl<'de> Deserialize<'de> for Notify {
 }
 
 /// What happened to a booking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// It was made.
@@ -120,6 +136,20 @@ pub enum EventKind {
     Confirmed,
     /// Its time was moved.
     Rescheduled,
+    /// It got another resource or service, at the same time.
+    Changed,
+    /// These clients came in.
+    Joined(Vec<ClientId>),
+    /// These clients are out of it; the booking goes on without them.
+    Left(Vec<ClientId>),
+    /// Staff asked the client to confirm (S40).
+    ConfirmationRequested,
+    /// The client will come.
+    ClientConfirmed,
+    /// The client will not come.
+    ClientDeclined,
+    /// The client had not answered when the check looked (S53).
+    Unconfirmed,
     /// It was called off.
     Cancelled,
     /// The client came.
@@ -146,6 +176,41 @@ pub struct Event {
     /// Whether the client is told.
     #[serde(default, skip_serializing_if = "Notify::is_by_rules")]
     pub notify: Notify,
+}
+
+/// A booking's place in a series of bookings that were made at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// Which series.
+    pub id: SeriesId,
+    /// From 0: the first booking's notice stands for all.
+    pub index: u32,
+    /// How many bookings the series has.
+    pub count: u32,
+    /// In the first booking only: when each starts (UTC), for its notice to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Timestamp>,
+}
+
+/// A message that failed for certain: what lets a cascade go on to its next channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which message.
+    pub message_id: MessageId,
+    /// When that became known (UTC).
+    pub at: Timestamp,
+}
+
+/// How many failures a booking or an occasion remembers.
+pub const FAILURES: usize = 50;
+
+/// The failures with one more, each once, the oldest forgotten. `None` when it is there already.
+pub(crate) fn with_failure(failures: &[Failure], failure: Failure) -> Option<Vec<Failure>> {
+    if failures.iter().any(|known| known.message_id == failure.message_id) {
+        return None;
+    }
+    let excess = (failures.len() + 1).saturating_sub(FAILURES);
+    Some(failures.iter().skip(excess).cloned().chain([failure]).collect())
 }
 
 /// A booking.
@@ -179,6 +244,24 @@ pub struct Booking {
     pub time_revision: u64,
     /// The latest events, oldest first, at most [`HISTORY`].
     pub history: Vec<Event>,
+    /// Whether the client has confirmed the present time.
+    #[serde(default)]
+    pub confirmation: Confirmation,
+    /// The version of the business's rules it is planned by.
+    #[serde(default)]
+    pub rules_version: u64,
+    /// Reminder times of its own, instead of the rule's (S39, S72); none of them means no reminder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminders: Option<Vec<Timing>>,
+    /// How long after the visit the client is invited again, instead of the service's interval (S41).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebooking_after: Option<Interval>,
+    /// The series it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+    /// Messages that failed for certain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
     /// For staff only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<Notes>,
@@ -191,7 +274,7 @@ pub struct Booking {
 pub const HISTORY: usize = 30;
 
 /// Something done to an existing booking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Staff confirms.
     Confirm,
@@ -202,6 +285,19 @@ pub enum Operation {
         /// New end.
         end: Timestamp,
     },
+    /// Another resource or service, at the same time.
+    Change {
+        /// The resource from then on.
+        resource_id: ResourceId,
+        /// The service from then on.
+        service_id: ServiceId,
+    },
+    /// Clients come in and leave.
+    Participants(Vec<ClientId>),
+    /// Staff asks the client to confirm.
+    RequestConfirmation,
+    /// The client answers: whether the visit will take place.
+    Answer(bool),
     /// Called off.
     Cancel,
     /// The client is there. Also corrects a no-show.
@@ -212,6 +308,15 @@ pub enum Operation {
     NoShow,
     /// Noticed by a check: the client should be there and is not.
     RunLate,
+    /// Noticed by a check: the client has not confirmed.
+    StayUnconfirmed,
+}
+
+impl Operation {
+    /// Whether it only notes something, so that it must not fail the If-Match of staff who act on it.
+    fn is_observation(&self) -> bool {
+        matches!(self, Operation::RunLate | Operation::StayUnconfirmed)
+    }
 }
 
 /// The operation does not fit the booking's state.
@@ -246,53 +351,123 @@ impl Booking {
         notify: Notify,
     ) -> Result<Booking, IllegalTransition> {
         use Status::{Arrived, Cancelled, Completed, Confirmed, NoShow, Pending};
-        let (allowed, kind, status, participle): (&[Status], _, _, _) = match operation {
-            Operation::Confirm => (&[Pending], EventKind::Confirmed, Confirmed, "confirmed"),
-            Operation::Reschedule { .. } => {
-                (&[Pending, Confirmed], EventKind::Rescheduled, self.status, "rescheduled")
-            }
-            Operation::Cancel => (&[Pending, Confirmed], EventKind::Cancelled, Cancelled, "cancelled"),
-            Operation::Arrive => (&[Confirmed, NoShow], EventKind::Arrived, Arrived, "marked arrived"),
-            Operation::Complete => (&[Arrived], EventKind::Completed, Completed, "completed"),
-            Operation::NoShow => (&[Pending, Confirmed], EventKind::NoShow, NoShow, "marked a no-show"),
-            Operation::RunLate => {
-                (&[Pending, Confirmed], EventKind::RunningLate, self.status, "found running late")
-            }
+        let ahead: &[Status] = &[Pending, Confirmed];
+        let (allowed, status, participle): (&[Status], _, _) = match &operation {
+            Operation::Confirm => (&[Pending], Confirmed, "confirmed"),
+            Operation::Reschedule { .. } => (ahead, self.status, "rescheduled"),
+            Operation::Change { .. } | Operation::Participants(_) => (ahead, self.status, "changed"),
+            Operation::RequestConfirmation => (ahead, self.status, "asked to be confirmed"),
+            Operation::Answer(_) => (ahead, self.status, "answered by the client"),
+            Operation::Cancel => (ahead, Cancelled, "cancelled"),
+            Operation::Arrive => (&[Confirmed, NoShow], Arrived, "marked arrived"),
+            Operation::Complete => (&[Arrived], Completed, "completed"),
+            Operation::NoShow => (ahead, NoShow, "marked a no-show"),
+            Operation::RunLate => (ahead, self.status, "found running late"),
+            Operation::StayUnconfirmed => (ahead, self.status, "found unconfirmed"),
         };
         if !allowed.contains(&self.status) {
             return Err(IllegalTransition { status: self.status, operation: participle });
         }
         let mut next = self.clone();
         next.status = status;
-        // Being found late is an observation, not a change: it must not fail the If-Match of staff who act on it.
-        if operation != Operation::RunLate {
+        if !operation.is_observation() {
             next.revision += 1;
         }
-        if let Operation::Reschedule { start, end } = operation {
-            next.end = end;
-            // A visit that only gets longer or shorter starts when the client was told: there is no news, and no reminder to repeat.
-            if start == self.start {
-                return Ok(next);
-            }
-            next.start = start;
-            next.time_revision = next.revision;
+        for kind in next.apply(operation) {
+            next.history.push(Event { kind, revision: next.revision, at, by, notify });
         }
-        next.history.push(Event { kind, revision: next.revision, at, by, notify });
         let excess = next.history.len().saturating_sub(HISTORY);
         next.history.drain(..excess);
         Ok(next)
     }
 
-    /// The event that set the present time of the visit.
-    pub fn time_set(&self) -> Option<&Event> {
-        self.history.iter().find(|event| event.revision == self.time_revision)
+    /// Makes an operation's changes but for status and revision; answers what there is to tell of it.
+    fn apply(&mut self, operation: Operation) -> Vec<EventKind> {
+        match operation {
+            Operation::Confirm => vec![EventKind::Confirmed],
+            Operation::Reschedule { start, end } => {
+                self.end = end;
+                // A visit that only gets longer or shorter starts when the client was told: there is no news, and no reminder to repeat.
+                if start == self.start {
+                    return Vec::new();
+                }
+                self.start = start;
+                self.time_revision = self.revision;
+                self.confirmation = Confirmation::None;
+                vec![EventKind::Rescheduled]
+            }
+            Operation::Change { resource_id, service_id } => {
+                self.resource_id = resource_id;
+                self.service_id = service_id;
+                vec![EventKind::Changed]
+            }
+            Operation::Participants(client_ids) => {
+                let missing = |of: &[ClientId], among: &[ClientId]| -> Vec<ClientId> {
+                    of.iter().filter(|id| !among.contains(id)).cloned().collect()
+                };
+                let joined = missing(&client_ids, &self.client_ids);
+                let left = missing(&self.client_ids, &client_ids);
+                self.client_ids = client_ids;
+                let joined = (!joined.is_empty()).then_some(EventKind::Joined(joined));
+                joined.into_iter().chain((!left.is_empty()).then_some(EventKind::Left(left))).collect()
+            }
+            Operation::RequestConfirmation => {
+                self.confirmation = Confirmation::Requested;
+                vec![EventKind::ConfirmationRequested]
+            }
+            Operation::Answer(comes) => {
+                self.confirmation = if comes { Confirmation::Confirmed } else { Confirmation::Declined };
+                vec![if comes { EventKind::ClientConfirmed } else { EventKind::ClientDeclined }]
+            }
+            Operation::Cancel => vec![EventKind::Cancelled],
+            Operation::Arrive => vec![EventKind::Arrived],
+            Operation::Complete => vec![EventKind::Completed],
+            Operation::NoShow => vec![EventKind::NoShow],
+            Operation::RunLate => vec![EventKind::RunningLate],
+            Operation::StayUnconfirmed => vec![EventKind::Unconfirmed],
+        }
     }
 
-    /// The event by which the client was found late for the present time of the visit, if there is one.
-    pub fn found_late(&self) -> Option<&Event> {
-        self.history
-            .iter()
-            .find(|event| event.kind == EventKind::RunningLate && event.revision >= self.time_revision)
+    /// The booking with the note that the client was asked to confirm, or `None` when there is nothing to note.
+    pub fn asked(&self) -> Option<Booking> {
+        (self.confirmation == Confirmation::None)
+            .then(|| Booking { confirmation: Confirmation::Requested, ..self.clone() })
+    }
+
+    /// The booking with the note that a message failed for certain, or `None` when it has it.
+    pub fn failed(&self, failure: Failure) -> Option<Booking> {
+        with_failure(&self.failures, failure).map(|failures| Booking { failures, ..self.clone() })
+    }
+
+    /// Everybody who may still be owed a message: who comes, and who has left.
+    pub fn everybody(&self) -> Vec<ClientId> {
+        let mut all = self.client_ids.clone();
+        for event in &self.history {
+            if let EventKind::Left(left) = &event.kind {
+                all.extend(left.iter().filter(|id| !self.client_ids.contains(id)).cloned());
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The event that set the present time of the visit.
+    pub fn time_set(&self) -> Option<&Event> {
+        self.history.iter().find(|event| {
+            event.revision == self.time_revision
+                && matches!(event.kind, EventKind::Created | EventKind::Rescheduled)
+        })
+    }
+
+    /// The first event of a kind since the present time of the visit was set, if there is one.
+    pub fn since_time_set(&self, kind: &EventKind) -> Option<&Event> {
+        self.history.iter().find(|event| event.kind == *kind && event.revision >= self.time_revision)
+    }
+
+    /// The latest event of a kind, if there is one.
+    pub fn latest(&self, kind: &EventKind) -> Option<&Event> {
+        self.history.iter().rev().find(|event| event.kind == *kind)
     }
 }
 
@@ -318,6 +493,12 @@ pub(crate) mod tests {
             revision: 0,
             time_revision: 0,
             history: vec![],
+            confirmation: Confirmation::None,
+            rules_version: 0,
+            reminders: None,
+            rebooking_after: None,
+            series: None,
+            failures: vec![],
             notes: None,
             price: None,
         }
@@ -353,7 +534,7 @@ pub(crate) mod tests {
         operation: Operation,
     ) {
         use Status::{Arrived, Cancelled, Completed, Confirmed, NoShow, Pending};
-        let expected = match (from, operation) {
+        let expected = match (from, operation.clone()) {
             (Pending, Operation::Confirm) => Some(Confirmed),
             (Pending | Confirmed, Operation::Cancel) => Some(Cancelled),
             (Pending | Confirmed, Operation::NoShow) => Some(NoShow),
@@ -394,12 +575,13 @@ pub(crate) mod tests {
     fn found_late_counts_for_the_present_time_only() {
         let late = booking().after(Operation::RunLate, made(), Source::System, Notify::ByRules).unwrap();
         assert_eq!(late.revision, 1, "an observation is no revision");
-        assert!(late.found_late().is_some());
+        assert!(late.since_time_set(&EventKind::RunningLate).is_some());
         let to = Operation::Reschedule {
             start: "2026-11-24T10:00:00Z".parse().unwrap(),
             end: "2026-11-24T11:00:00Z".parse().unwrap(),
         };
-        assert!(late.after(to, made(), Source::Staff, Notify::ByRules).unwrap().found_late().is_none());
+        let moved = late.after(to, made(), Source::Staff, Notify::ByRules).unwrap();
+        assert!(moved.since_time_set(&EventKind::RunningLate).is_none());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Phone;
-use crate::ids::{BusinessId, LocationId};
+use crate::ids::{BusinessId, LocationId, StaffId};
 use crate::quiet_hours::QuietHours;
+use crate::sms::SmsPrice;
 use crate::text::{Link, Name};
 use crate::timing::Interval;
 use crate::zone::Zone;
@@ -40,7 +41,25 @@ pub struct Business {
     /// Whether the business has taken the paid sms option; off by default (S15).
     #[serde(default)]
     pub sms_enabled: bool,
-    /// When sms and push wait; none means never (S27).
+    /// The name contracts know it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_name: Option<Name>,
+    /// Its site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Link>,
+    /// Where clients leave a review (S74).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_url: Option<Link>,
+    /// Where clients tip (S74).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip_url: Option<Link>,
+    /// What stands after the text of confirmations, by sms and e-mail (S30).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Name>,
+    /// What a segment of an sms costs, by the beginning of the number (S68).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sms_prices: Vec<SmsPrice>,
+    /// When messages wait; none means never (S27).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,
     /// Minutes after the end of the visit at which a client not marked arrived becomes a no-show by itself.
@@ -94,7 +113,13 @@ pub struct Location {
     /// Where to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Name>,
+    /// Where to find it on a map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_url: Option<Link>,
     /// Quiet hours of its own, instead of those of the business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,
+    /// Who is told about this location's bookings beside the staff who serve, and about clients who do not confirm or come (S33).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manager_ids: Vec<StaffId>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::business::Locale;
@@ -39,6 +40,36 @@ pub struct Client {
     /// What the business has forbidden on the client card.
     #[serde(default)]
     pub bans: Bans,
+    /// Whether the client has agreed to marketing: without it no campaign, and everything else (S43).
+    #[serde(default)]
+    pub marketing_consent: bool,
+    /// Addresses that must not be written to, whatever anybody sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppression>,
+}
+
+/// An address that must not be written to. It holds for as long as the client has this address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suppression {
+    /// The e-mail address, or the phone in E.164.
+    pub address: String,
+    /// Why.
+    pub cause: Cause,
+    /// Since when (UTC).
+    pub since: Timestamp,
+}
+
+/// Why an address is suppressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The client answered STOP.
+    Stop,
+    /// The address does not exist.
+    HardBounce,
+    /// The client reported a message as spam.
+    Complaint,
 }
 
 /// What the business never wants sent to a client (S44, S45). Beats every other setting (S36).
@@ -51,6 +82,13 @@ pub struct Bans {
     /// Types never sent.
     #[serde(default)]
     pub types: BTreeSet<NotificationType>,
+}
+
+impl Bans {
+    /// Nothing is forbidden.
+    pub const fn none() -> Self {
+        Self { channels: BTreeSet::new(), types: BTreeSet::new() }
+    }
 }
 
 /// A phone or tablet with the business's app on it.
@@ -72,19 +110,4 @@ pub enum Platform {
     Apns,
     /// Firebase Cloud Messaging.
     Fcm,
-}
-
-impl Client {
-    /// The client's addresses on `channel` as logs may show them.
-    pub fn masked_address(&self, channel: Channel) -> Option<String> {
-        match channel {
-            Channel::Email => self.email.as_ref().map(Email::masked),
-            Channel::Sms => self.phone.as_ref().map(Phone::masked),
-            Channel::Push => match self.devices.len() {
-                0 => None,
-                1 => Some("1 device".to_owned()),
-                many => Some(format!("{many} devices")),
-            },
-        }
-    }
 }

@@ -1,15 +1,13 @@
 //! Deciding: whether a message that has come due may leave, on the facts of this moment.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::facts::Facts;
 use crate::message::{Message, Reason};
 use crate::notification_type::NotificationType;
-use crate::plan::{Outcome, candidates, judge, quiet_window};
+use crate::plan::{Candidate, Outcome, candidates, judge, quiet_window};
 use crate::quiet_hours::Window;
-use crate::rule::{QuietPolicy, RuleStep};
+use crate::rule::QuietPolicy;
 use crate::trace::{Check, Trace, Verdict};
 
 /// What to do with a message that has come due.
@@ -25,21 +23,26 @@ pub enum Decision {
 
 /// Whether a message's answer depends on the client's other bookings, so that the caller has to look them up.
 pub fn asks_for_future_booking(kind: NotificationType) -> bool {
-    kind == NotificationType::NoShowRecovery
+    matches!(kind, NotificationType::NoShowRecovery | NotificationType::RebookingReminder)
 }
 
 /// Decides about a message at `now` (UTC). `future_booking`: whether the client has another visit ahead; only asked for types of
 /// which [`asks_for_future_booking`] says so.
 pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Timestamp) -> (Decision, Trace) {
-    let planned_by = as_planned(facts, message);
-    let facts = planned_by.as_ref().unwrap_or(facts);
-    let candidate =
-        candidates(facts).into_iter().find(|candidate| candidate.id(facts).as_ref() == Some(&message.id));
+    let subject = facts.subject_id();
+    let of_message = |candidate: &Candidate| {
+        candidate.is_like(message) && candidate.id(facts, &subject).as_ref() == Some(&message.id)
+    };
+    let candidate = candidates(facts).into_iter().find(of_message);
     let Some(candidate) = candidate else {
         let mut trace = Trace::new(now, facts.rules.version);
-        let booking = &facts.booking;
-        let (status, revision) = (booking.status.name(), booking.revision);
-        let because = format!("the booking is {status}, revision {revision}, and no longer calls for it");
+        let because = match facts.booking() {
+            Some(booking) => {
+                let (status, revision) = (booking.status.name(), booking.revision);
+                format!("the booking is {status}, revision {revision}, and no longer calls for it")
+            }
+            None => "it was withdrawn".to_owned(),
+        };
         trace.note(Check::Owed, Verdict::Suppress, because);
         return (Decision::Suppress(Reason::NotOwed), trace);
     };
@@ -79,19 +82,4 @@ pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Times
     };
     trace.note(Check::QuietHours, verdict, because);
     (decision, trace)
-}
-
-/// The facts with the rule's steps as they were when the message was planned: moving a step to another time is about messages to come,
-/// and takes none away that was promised. Switching off the type or the channel is about all of them. `None` where the rule has the step.
-fn as_planned(facts: &Facts, message: &Message) -> Option<Facts> {
-    let mut rule = facts.rules.of(message.kind);
-    let has_step = rule.steps.iter().any(|step| step.timing == message.step);
-    let has_channel = rule.steps.iter().any(|step| step.channels.contains(&message.channel));
-    if has_step || !has_channel {
-        return None;
-    }
-    rule.steps = vec![RuleStep { timing: message.step.clone(), channels: BTreeSet::from([message.channel]) }];
-    let mut facts = facts.clone();
-    facts.rules.changed.insert(message.kind, rule);
-    Some(facts)
 }

@@ -68,6 +68,14 @@ id! {
     ClientId;
     /// A booking.
     BookingId;
+    /// A booking that repeats: every booking of the series carries it.
+    SeriesId;
+    /// A staff member.
+    StaffId;
+    /// An occasion to write to somebody, see [`crate::occasion::Occasion`].
+    OccasionId;
+    /// A client's place on the waitlist.
+    WaitlistEntryId;
     /// A client's phone or tablet that can receive push messages.
     DeviceId;
     /// A work item for staff.

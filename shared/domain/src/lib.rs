@@ -7,10 +7,13 @@
 //! questions again at the moment of sending. [`reconcile`](reconcile::reconcile) turns the difference between
 //! what should exist and what exists into ledger changes.
 
+pub mod account;
 pub mod booking;
 pub mod business;
+pub mod calendar;
 pub mod channel;
 pub mod client;
+pub mod compose;
 pub mod contact;
 pub mod decide;
 pub mod facts;
@@ -18,14 +21,22 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod notification_type;
+pub mod occasion;
 pub mod plan;
+pub mod precedence;
 pub mod quiet_hours;
+pub mod recipient;
 pub mod reconcile;
 pub mod resource;
 pub mod rule;
+pub mod sms;
+pub mod staff;
+pub mod subject;
 pub mod task;
 pub mod template;
 pub mod text;
 pub mod timing;
 pub mod trace;
+pub mod waitlist;
+pub mod wording;
 pub mod zone;

@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::channel::Channel;
-use crate::ids::{BookingId, BusinessId, CheckId, ClientId, MessageId};
+use crate::ids::{BusinessId, CheckId, MessageId};
 use crate::notification_type::NotificationType;
+use crate::recipient::Recipient;
+use crate::sms::Estimate;
+use crate::subject::SubjectId;
 use crate::timing::Timing;
 use crate::trace::Trace;
 
@@ -15,16 +18,16 @@ use crate::trace::Trace;
 pub struct MessageKey<'a> {
     /// Whose.
     pub business_id: &'a BusinessId,
-    /// Of which booking.
-    pub booking_id: &'a BookingId,
-    /// Of which revision: the event's for news, the one that set the time for reminders.
+    /// Of which booking or occasion.
+    pub subject: &'a SubjectId,
+    /// Of which revision: the event's for news, the one that set the time for reminders. An occasion has but one, 1.
     pub revision: u64,
     /// About what.
     pub kind: NotificationType,
     /// Which step of the rule.
     pub step: &'a Timing,
     /// To whom.
-    pub client_id: &'a ClientId,
+    pub recipient: &'a Recipient,
     /// How.
     pub channel: Channel,
 }
@@ -32,21 +35,20 @@ pub struct MessageKey<'a> {
 impl MessageKey<'_> {
     /// The message's id: 32 hex digits of a SHA-256, so equal keys give equal ids on every machine, forever.
     pub fn id(&self) -> Option<MessageId> {
-        let Self { business_id, booking_id, revision, kind, step, client_id, channel } = self;
-        let text =
-            format!("message|{business_id}|{booking_id}|{revision}|{kind}|{step}|{client_id}|{channel}");
+        let Self { business_id, subject, revision, kind, step, recipient, channel } = self;
+        let text = format!("message|{business_id}|{subject}|{revision}|{kind}|{step}|{recipient}|{channel}");
         digest(&text).parse().ok()
     }
 }
 
-/// The id of an attendance check: one for each kind and each time the visit was set to.
+/// The id of a check: one for each kind and each time the visit was set to.
 pub fn check_id(
     business_id: &BusinessId,
-    booking_id: &BookingId,
+    subject: &SubjectId,
     kind: CheckKind,
     time_revision: u64,
 ) -> Option<CheckId> {
-    digest(&format!("check|{business_id}|{booking_id}|{time_revision}|{kind:?}")).parse().ok()
+    digest(&format!("check|{business_id}|{subject}|{time_revision}|{kind:?}")).parse().ok()
 }
 
 fn digest(text: &str) -> String {
@@ -96,10 +98,18 @@ impl MessageStatus {
 pub enum Reason {
     /// The booking no longer calls for it.
     NotOwed,
-    /// The client has no address on the channel.
+    /// The recipient has no address on the channel.
     NoAddress,
+    /// The address is suppressed: STOP, a hard bounce or a complaint.
+    AddressSuppressed,
     /// Forbidden on the client card.
     Banned,
+    /// The client has not agreed to marketing.
+    MarketingOptOut,
+    /// The type, or the channel for the type, is switched off by the rule that prevails.
+    SwitchedOff,
+    /// A channel that stands before it in the cascade serves.
+    Cascade,
     /// The operation was made without a notice.
     NotifyOff,
     /// The business has not taken the sms option.
@@ -138,8 +148,9 @@ pub struct Lease {
 pub struct Message {
     /// Whose.
     pub business_id: BusinessId,
-    /// Of which booking.
-    pub booking_id: BookingId,
+    /// Of which booking or occasion.
+    #[serde(flatten)]
+    pub subject: SubjectId,
     /// See [`MessageKey::id`].
     pub id: MessageId,
     /// About what.
@@ -150,7 +161,8 @@ pub struct Message {
     /// Of which revision of the booking.
     pub revision: u64,
     /// To whom.
-    pub client_id: ClientId,
+    #[serde(flatten)]
+    pub recipient: Recipient,
     /// How.
     pub channel: Channel,
     /// Where it stands.
@@ -166,6 +178,12 @@ pub struct Message {
     /// The text as it left, or was about to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Of an sms: how many parts it is billed as (S65).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u32>,
+    /// Of an sms: what it is expected to cost, where the business has given prices (S68).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// The provider's own id for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
@@ -179,7 +197,7 @@ pub struct Message {
     pub traces: Vec<Trace>,
 }
 
-/// What an attendance check looks for.
+/// What a check looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
@@ -187,15 +205,20 @@ pub enum CheckKind {
     Late,
     /// The visit has ended and the client was never marked arrived.
     NoShow,
+    /// The client has not confirmed by the set time (S53).
+    Unconfirmed,
+    /// A waitlist offer has run out and goes to the next in turn.
+    OfferEnds,
 }
 
-/// An attendance check in the ledger: a timer, so that planning can find and withdraw it.
+/// A check in the ledger: a timer, so that planning can find and withdraw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttendanceCheck {
+pub struct CheckRow {
     /// Whose.
     pub business_id: BusinessId,
-    /// Of which booking.
-    pub booking_id: BookingId,
+    /// Of which booking or occasion.
+    #[serde(flatten)]
+    pub subject: SubjectId,
     /// See [`check_id`].
     pub id: CheckId,
     /// What it looks for.
@@ -212,15 +235,17 @@ mod tests {
 
     #[test]
     fn a_message_has_the_same_id_on_every_machine() {
-        let (business, booking, client) = ("b".parse().unwrap(), "k".parse().unwrap(), "c".parse().unwrap());
+        let business = "b".parse().unwrap();
+        let booking = SubjectId::Booking("k".parse().unwrap());
+        let client = Recipient::Client("c".parse().unwrap());
         let step = "24h before start".parse().unwrap();
         let key = MessageKey {
             business_id: &business,
-            booking_id: &booking,
+            subject: &booking,
             revision: 3,
             kind: NotificationType::Reminder,
             step: &step,
-            client_id: &client,
+            recipient: &client,
             channel: Channel::Sms,
         };
         // Written down: ids already in ledgers and schedules must never change.

@@ -1,20 +1,26 @@
-//! Planning: which messages a booking owes as it is now, and when each is due.
+//! Planning: which messages a booking or an occasion owes as it is now, and when each is due.
 //!
-//! The plan is made from the booking as it is, history included, never from a difference: running it twice, late, or
+//! The plan is made from the subject as it is, history included, never from a difference: running it twice, late, or
 //! out of order gives the same plan.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::booking::{Event, EventKind, Notify, Source, Status};
+use crate::booking::{Booking, Confirmation, Event, EventKind, Notify, Source, Status};
 use crate::channel::Channel;
-use crate::facts::Facts;
+use crate::client::Bans;
+use crate::facts::{Facts, Subject};
 use crate::ids::{CheckId, ClientId, MessageId};
-use crate::message::{CheckKind, MessageKey, Reason, check_id};
-use crate::notification_type::NotificationType;
+use crate::message::{CheckKind, Message, MessageKey, Reason, check_id};
+use crate::notification_type::{Audience, NotificationType};
+use crate::occasion::{About, Occasion};
+use crate::precedence::{Level, Ruling, Settings, ruling};
 use crate::quiet_hours::Window;
-use crate::rule::{Ending, LatePolicy, QuietPolicy, Rule, RuleStep};
+use crate::recipient::{Person, Recipient};
+use crate::rule::{Ending, LatePolicy, QuietPolicy, Rule, Strategy};
+use crate::subject::SubjectId;
 use crate::timing::{Anchors, Timing};
 use crate::trace::{Check, Trace, Verdict};
 
@@ -22,16 +28,25 @@ use crate::trace::{Check, Trace, Verdict};
 /// so that it does not slip into them. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html>
 const ADVANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What should exist for a booking.
+/// How long a verification code is of use.
+const CODE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long news is news to staff. Whoever joins the staff later is not told what was before.
+const STAFF_NEWS: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long after the visit a client is asked for a review.
+const REVIEW: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What should exist for a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Messages, withheld ones included.
     pub messages: Vec<PlannedMessage>,
-    /// Attendance checks.
+    /// Checks.
     pub checks: Vec<PlannedCheck>,
 }
 
-/// A message the booking owes, or would owe if nothing were in its way.
+/// A message that is owed, or would be if nothing were in its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMessage {
     /// Its id in the ledger.
@@ -43,7 +58,7 @@ pub struct PlannedMessage {
     /// Of which revision.
     pub revision: u64,
     /// To whom.
-    pub client_id: ClientId,
+    pub recipient: Recipient,
     /// How.
     pub channel: Channel,
     /// When what calls for it became known (UTC).
@@ -65,7 +80,7 @@ pub enum Outcome {
     Withheld(Reason, Timestamp),
 }
 
-/// A check the booking calls for.
+/// A check that is called for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCheck {
     /// Its id in the ledger.
@@ -76,8 +91,9 @@ pub struct PlannedCheck {
     pub due: Timestamp,
 }
 
-/// Plans a booking's messages and checks. `now` (UTC) matters only for what has lost its use meanwhile.
+/// Plans the messages and checks of a subject. `now` (UTC) matters only for what has lost its use meanwhile.
 pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
+    let subject = facts.subject_id();
     let messages = candidates(facts)
         .into_iter()
         .filter_map(|candidate| {
@@ -94,11 +110,11 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
                 outcome = Outcome::Withheld(Reason::TooLate, at);
             }
             Some(PlannedMessage {
-                id: candidate.id(facts)?,
+                id: candidate.id(facts, &subject)?,
                 kind: candidate.kind,
                 step: candidate.step,
                 revision: candidate.revision,
-                client_id: candidate.client_id,
+                recipient: candidate.recipient,
                 channel: candidate.channel,
                 known_at: candidate.known_at,
                 outcome,
@@ -106,8 +122,10 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
             })
         })
         .collect();
-    Plan { messages, checks: checks(facts) }
+    Plan { messages, checks: checks(facts, &subject) }
 }
+
+// ------------------------------------------------------------------ what is called for
 
 /// A message before anything was asked about it.
 #[derive(Debug, Clone)]
@@ -115,7 +133,7 @@ pub(crate) struct Candidate {
     pub(crate) kind: NotificationType,
     pub(crate) step: Timing,
     pub(crate) revision: u64,
-    pub(crate) client_id: ClientId,
+    pub(crate) recipient: Recipient,
     pub(crate) channel: Channel,
     /// When the timing alone says it is due.
     nominal: Timestamp,
@@ -124,195 +142,440 @@ pub(crate) struct Candidate {
     /// From when on it is of no use.
     pub(crate) not_after: Option<Timestamp>,
     notify: Notify,
+    /// Called for by staff's making of the booking.
+    made_by_staff: bool,
+    switch: Switch,
+    /// The channel that stands before it in a cascade.
+    behind: Option<Channel>,
     late: LatePolicy,
     pub(crate) quiet: QuietPolicy,
     /// The rule waits for the confirmation, and there is none.
     waits_for_confirmation: bool,
 }
 
+/// What of a rule switches a message on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    /// A step of the rule with this timing and channel.
+    Step,
+    /// The channel, in any step: the booking has timings of its own (S39).
+    Channel,
+    /// The type alone: the channel was chosen by hand (S42).
+    Type,
+    /// Nothing: it was asked for by hand (S40).
+    ByHand,
+}
+
+impl Switch {
+    fn is_on(self, rule: &Rule, timing: &Timing, channel: Channel, source: Source) -> bool {
+        match self {
+            Switch::Step => rule.sends(timing, channel, source),
+            Switch::Channel => {
+                rule.enabled
+                    && rule.steps.iter().any(|step| step.is_for(source) && step.channels.contains(&channel))
+            }
+            Switch::Type => rule.enabled,
+            Switch::ByHand => true,
+        }
+    }
+}
+
 impl Candidate {
-    pub(crate) fn id(&self, facts: &Facts) -> Option<MessageId> {
+    /// Whether it can be this message: cheaper to ask than its id.
+    pub(crate) fn is_like(&self, message: &Message) -> bool {
+        (self.kind, self.channel, self.revision) == (message.kind, message.channel, message.revision)
+            && self.recipient == message.recipient
+    }
+
+    pub(crate) fn id(&self, facts: &Facts, subject: &SubjectId) -> Option<MessageId> {
         MessageKey {
             business_id: &facts.business.id,
-            booking_id: &facts.booking.id,
+            subject,
             revision: self.revision,
             kind: self.kind,
             step: &self.step,
-            client_id: &self.client_id,
+            recipient: &self.recipient,
             channel: self.channel,
         }
         .id()
     }
 }
 
-/// Every message the booking calls for, before anything is asked about it.
+/// Every message the subject calls for, before anything is asked about it.
 pub(crate) fn candidates(facts: &Facts) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for client_id in &facts.booking.client_ids {
-        news(facts, client_id, &mut found);
-        reminders(facts, client_id, &mut found);
-        running_late(facts, client_id, &mut found);
-        after_a_miss(facts, client_id, &mut found);
+    match &facts.subject {
+        Subject::Booking(booking) => {
+            for client_id in booking.everybody() {
+                let recipient = Recipient::Client(client_id);
+                news(facts, booking, &recipient, &mut found);
+                if let Recipient::Client(client_id) = &recipient
+                    && booking.client_ids.contains(client_id)
+                {
+                    before_the_visit(facts, booking, client_id, &mut found);
+                    found_by_checks(facts, booking, &recipient, &mut found);
+                    after_a_miss(facts, booking, &recipient, &mut found);
+                    after_the_visit(facts, booking, &recipient, &mut found);
+                }
+            }
+            for staff_id in facts.serving() {
+                news(facts, booking, &Recipient::Staff(staff_id.clone()), &mut found);
+            }
+            for staff_id in facts.managers() {
+                found_by_checks(facts, booking, &Recipient::Staff(staff_id.clone()), &mut found);
+            }
+        }
+        Subject::Occasion(occasion, _) => of_occasion(facts, occasion, &mut found),
     }
     found
 }
 
+/// Something that calls for messages of a type to one recipient.
+#[derive(Clone)]
+struct Call<'a> {
+    kind: NotificationType,
+    recipient: &'a Recipient,
+    revision: u64,
+    /// When it happened (UTC).
+    at: Timestamp,
+    notify: Notify,
+    made_by_staff: bool,
+    not_after: Option<Timestamp>,
+    switch: Switch,
+}
+
+impl<'a> Call<'a> {
+    fn of(kind: NotificationType, recipient: &'a Recipient, event: &Event) -> Self {
+        Self {
+            kind,
+            recipient,
+            revision: event.revision,
+            at: event.at,
+            notify: event.notify,
+            made_by_staff: event.kind == EventKind::Created && event.by == Source::Staff,
+            not_after: None,
+            switch: Switch::Step,
+        }
+    }
+}
+
+/// One candidate for each step and channel of the rule that prevails for the call's type.
+fn by_rule(facts: &Facts, call: &Call<'_>) -> Vec<Candidate> {
+    let rule = facts.rule(call.kind);
+    let source = facts.source();
+    let steps = rule.steps.iter().filter(|step| step.is_for(source));
+    let mut found = Vec::new();
+    for step in steps {
+        found.extend(one_step(facts, call, rule, &step.timing, &step.channels));
+    }
+    found
+}
+
+/// One candidate for each channel of a step, in order; where the rule is a cascade, each knows which one stands before it.
+fn one_step(
+    facts: &Facts,
+    call: &Call<'_>,
+    rule: &Rule,
+    timing: &Timing,
+    channels: &[Channel],
+) -> Vec<Candidate> {
+    let Some(nominal) = timing.resolve(anchors(facts, call.at)) else { return Vec::new() };
+    let mut behind = None;
+    let mut known_at = call.at;
+    let mut found = Vec::new();
+    for &channel in channels {
+        let candidate = Candidate {
+            kind: call.kind,
+            step: timing.clone(),
+            revision: call.revision,
+            recipient: call.recipient.clone(),
+            channel,
+            nominal,
+            known_at,
+            not_after: call.not_after,
+            notify: call.notify,
+            made_by_staff: call.made_by_staff,
+            switch: call.switch,
+            behind,
+            late: rule.late,
+            quiet: rule.quiet,
+            waits_for_confirmation: false,
+        };
+        if rule.strategy == Strategy::Cascade && behind.is_none() && is_clear(facts, &candidate) {
+            match failed_at(facts, &candidate) {
+                // The next channel is called for from the moment at which this one was known to have failed.
+                Some(failed_at) => known_at = known_at.max(failed_at),
+                None => behind = Some(channel),
+            }
+        }
+        found.push(candidate);
+    }
+    found
+}
+
+/// Whether nothing stands in a candidate's way but the hour.
+fn is_clear(facts: &Facts, candidate: &Candidate) -> bool {
+    obstacle(facts, candidate, &mut Trace::new(candidate.known_at, facts.rules.version)).is_none()
+}
+
+fn failed_at(facts: &Facts, candidate: &Candidate) -> Option<Timestamp> {
+    let failures = facts.failures();
+    if failures.is_empty() {
+        return None;
+    }
+    let id = candidate.id(facts, &facts.subject_id())?;
+    failures.iter().find(|failure| failure.message_id == id).map(|failure| failure.at)
+}
+
+fn anchors(facts: &Facts, event: Timestamp) -> Anchors<'_> {
+    let booking = facts.booking();
+    let of_service = || facts.service.as_ref().and_then(|service| service.rebooking_after);
+    Anchors {
+        event,
+        start: booking.map_or(event, |booking| booking.start),
+        end: booking.map_or(event, |booking| booking.end),
+        zone: facts.zone(),
+        rebooking_after: booking.and_then(|booking| booking.rebooking_after).or_else(of_service),
+    }
+}
+
 /// What has just happened to the booking. On each channel the latest news stands for all that has not left yet:
 /// made, moved and cancelled in one night, the client hears of the cancellation.
-fn news(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
-    let booking = &facts.booking;
-    let about = |event: &Event| match event.kind {
-        EventKind::Created if booking.status.is_ahead() => Some(NotificationType::BookingCreated),
-        EventKind::Confirmed if booking.status.is_ahead() => Some(NotificationType::BookingConfirmed),
-        EventKind::Rescheduled if booking.status.is_ahead() => Some(NotificationType::BookingRescheduled),
-        EventKind::Cancelled => Some(NotificationType::BookingCancelled),
-        _ => None,
-    };
+fn news(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec<Candidate>) {
     let mut told = BTreeSet::new();
     for event in booking.history.iter().rev() {
-        let Some(kind) = about(event) else { continue };
-        let mut rule = facts.rules.of(kind);
-        // The tick at the operation beats the type's and the channel's switch (S35).
-        if event.notify == Notify::Yes && event.by == Source::Staff {
-            force_sms(&mut rule);
-        }
-        let mut told_now = BTreeSet::new();
-        for candidate in steps(facts, client_id, kind, &rule, event) {
-            if told.contains(&candidate.channel) {
-                continue;
+        if let Some(kind) = news_of(booking, event, recipient) {
+            let mut told_now = BTreeSet::new();
+            for candidate in told_of(facts, booking, &Call::of(kind, recipient, event)) {
+                if told.contains(&candidate.channel) {
+                    continue;
+                }
+                // What cannot reach the client does not stand for what can.
+                if is_clear(facts, &candidate) {
+                    told_now.insert(candidate.channel);
+                }
+                found.push(candidate);
             }
-            // What cannot reach the client does not stand for what can.
-            if obstacle(facts, &candidate, &mut Trace::new(event.at, facts.rules.version)).is_none() {
-                told_now.insert(candidate.channel);
-            }
-            found.push(Candidate {
-                not_after: (kind != NotificationType::BookingCancelled).then_some(booking.start),
-                ..candidate
-            });
+            told.extend(told_now);
         }
-        told.extend(told_now);
+        // What was before a client came in is no news to that client.
+        if matches!((&event.kind, recipient), (EventKind::Joined(joined), Recipient::Client(id)) if joined.contains(id))
+        {
+            break;
+        }
     }
 }
 
-/// Makes a rule send sms, and only sms if it was off.
-fn force_sms(rule: &mut Rule) {
-    if !rule.enabled {
-        rule.enabled = true;
-        for step in &mut rule.steps {
-            step.channels.clear();
+/// What an event is to a recipient.
+fn news_of(booking: &Booking, event: &Event, recipient: &Recipient) -> Option<NotificationType> {
+    use NotificationType as Type;
+    let ahead = booking.status.is_ahead();
+    // The first booking's notice stands for its whole series.
+    let first = booking.series.as_ref().is_none_or(|series| series.index == 0);
+    match recipient {
+        Recipient::Client(id) => {
+            let takes_part = booking.client_ids.contains(id);
+            match &event.kind {
+                EventKind::Left(left) if left.contains(id) && !takes_part => Some(Type::BookingCancelled),
+                _ if !takes_part => None,
+                EventKind::Cancelled => Some(Type::BookingCancelled),
+                _ if !ahead => None,
+                EventKind::Created if first => Some(Type::BookingCreated),
+                EventKind::Joined(joined) if joined.contains(id) => Some(Type::BookingCreated),
+                EventKind::Confirmed => Some(Type::BookingConfirmed),
+                EventKind::Rescheduled => Some(Type::BookingRescheduled),
+                EventKind::Changed => Some(Type::BookingChanged),
+                _ => None,
+            }
         }
-    }
-    if rule.steps.iter().any(|step| step.channels.contains(&Channel::Sms)) {
-        return;
-    }
-    match rule.steps.first_mut() {
-        Some(first) => {
-            first.channels.insert(Channel::Sms);
-        }
-        None => rule
-            .steps
-            .push(RuleStep { timing: Timing::Immediately, channels: BTreeSet::from([Channel::Sms]) }),
+        Recipient::Staff(_) => match event.kind {
+            EventKind::Cancelled => Some(Type::StaffBookingCancelled),
+            EventKind::Created if ahead && first => Some(Type::StaffBookingCreated),
+            EventKind::Rescheduled | EventKind::Changed if ahead => Some(Type::StaffBookingChanged),
+            _ => None,
+        },
     }
 }
 
-fn reminders(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
-    let booking = &facts.booking;
-    let rule = facts.rules.of(NotificationType::Reminder);
+/// The candidates of a piece of news, with its use-by and the tick of the operation.
+fn told_of(facts: &Facts, booking: &Booking, call: &Call<'_>) -> Vec<Candidate> {
+    use NotificationType as Type;
+    let to_staff = call.kind.audience() == Audience::Staff;
+    let until_start =
+        (!matches!(call.kind, Type::BookingCancelled | Type::StaffBookingCancelled)).then_some(booking.start);
+    let news_for_staff = to_staff.then_some(call.at + STAFF_NEWS);
+    let not_after = [until_start, news_for_staff].into_iter().flatten().min();
+    // "No sms" is about the client's (S31); "nothing" is about everybody's.
+    let notify = if to_staff && call.notify == Notify::NoSms { Notify::ByRules } else { call.notify };
+    let call = Call { not_after, notify, ..call.clone() };
+    let mut found = by_rule(facts, &call);
+    // The tick at the making sends an sms where the rule knows of none (S35).
+    if call.notify == Notify::Yes
+        && call.made_by_staff
+        && !to_staff
+        && !found.iter().any(|candidate| candidate.channel == Channel::Sms)
+    {
+        let rule = facts.rule(call.kind);
+        let timing = rule.steps.first().map_or(Timing::Immediately, |step| step.timing.clone());
+        found.extend(one_step(facts, &call, rule, &timing, &[Channel::Sms]));
+    }
+    found
+}
+
+/// Reminders and requests to confirm: they belong to the time of the visit, so that confirming repeats none.
+fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, found: &mut Vec<Candidate>) {
     if !booking.status.is_ahead() {
         return;
     }
+    let recipient = &Recipient::Client(client_id.clone());
     let Some(time_set) = booking.time_set() else { return };
+    let joined =
+        |event: &&Event| matches!(&event.kind, EventKind::Joined(joined) if joined.contains(client_id));
+    let joined_at = booking.history.iter().rev().find(joined).map(|event| event.at);
+    let at = joined_at.map_or(time_set.at, |joined_at| joined_at.max(time_set.at));
+    // The tick of the operation is about its own notice, not about what comes later.
+    let call = |kind| Call {
+        at,
+        revision: booking.time_revision,
+        notify: Notify::ByRules,
+        made_by_staff: false,
+        not_after: Some(booking.start),
+        ..Call::of(kind, recipient, time_set)
+    };
+    reminders(facts, booking, &call(NotificationType::Reminder), found);
+    if !matches!(booking.confirmation, Confirmation::Confirmed | Confirmation::Declined) {
+        found.extend(by_rule(facts, &call(NotificationType::ConfirmationRequest)));
+        if let Some(event) = booking.since_time_set(&EventKind::ConfirmationRequested) {
+            let call = Call {
+                not_after: Some(booking.start),
+                switch: Switch::ByHand,
+                ..Call::of(NotificationType::ConfirmationRequest, recipient, event)
+            };
+            let rule = facts.rule(call.kind);
+            let channels = channels_of(rule, booking.source);
+            found.extend(one_step(facts, &call, rule, &Timing::Immediately, &channels));
+        }
+    }
+}
+
+fn reminders(facts: &Facts, booking: &Booking, call: &Call<'_>, found: &mut Vec<Candidate>) {
+    let rule = facts.rule(call.kind);
+    let candidates = match &booking.reminders {
+        None => by_rule(facts, call),
+        Some(timings) => {
+            let (call, channels) =
+                (Call { switch: Switch::Channel, ..call.clone() }, channels_of(rule, booking.source));
+            timings.iter().flat_map(|timing| one_step(facts, &call, rule, timing, &channels)).collect()
+        }
+    };
     // Where the rule waits for the confirmation, a reminder is known of only from then on.
     let confirmed_at =
-        booking.history.iter().rev().find(|event| event.kind == EventKind::Confirmed).map(|event| event.at);
-    let known_at = match confirmed_at {
-        Some(confirmed_at) if !rule.while_pending => confirmed_at.max(time_set.at),
-        _ => time_set.at,
-    };
+        booking.latest(&EventKind::Confirmed).map(|event| event.at).filter(|_| !rule.while_pending);
     let waits_for_confirmation = !rule.while_pending && booking.status == Status::Pending;
-    // The tick of the operation is about its own notice, not about later reminders.
-    let event = Event { notify: Notify::ByRules, ..time_set.clone() };
-    found.extend(steps(facts, client_id, NotificationType::Reminder, &rule, &event).map(|candidate| {
-        Candidate { known_at, not_after: Some(booking.start), waits_for_confirmation, ..candidate }
+    found.extend(candidates.into_iter().map(|candidate| Candidate {
+        known_at: confirmed_at.map_or(candidate.known_at, |at| at.max(candidate.known_at)),
+        waits_for_confirmation,
+        ..candidate
     }));
 }
 
-fn running_late(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
-    let booking = &facts.booking;
+/// The channels of all steps, each once, in the order in which they stand there.
+fn channels_of(rule: &Rule, source: Source) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    for channel in rule.steps.iter().filter(|step| step.is_for(source)).flat_map(|step| &step.channels) {
+        if !channels.contains(channel) {
+            channels.push(*channel);
+        }
+    }
+    channels
+}
+
+/// What a check found: the client is late, or has not confirmed.
+fn found_by_checks(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec<Candidate>) {
+    use NotificationType as Type;
     if !booking.status.is_ahead() {
         return;
     }
-    let Some(event) = booking.found_late() else { return };
-    let rule = facts.rules.of(NotificationType::RunningLate);
-    found.extend(steps(facts, client_id, NotificationType::RunningLate, &rule, event).map(|candidate| {
-        Candidate {
-            revision: booking.time_revision,
-            nominal: event.at, // the check has waited already
-            not_after: Some(booking.end),
-            ..candidate
+    let to_staff = matches!(recipient, Recipient::Staff(_));
+    let mut tell = |event: &EventKind, kind: Type, not_after: Timestamp| {
+        if let Some(event) = booking.since_time_set(event) {
+            let call = Call {
+                revision: booking.time_revision,
+                not_after: Some(not_after),
+                ..Call::of(kind, recipient, event)
+            };
+            // The check has waited already.
+            found.extend(
+                by_rule(facts, &call)
+                    .into_iter()
+                    .map(|candidate| Candidate { nominal: event.at, ..candidate }),
+            );
         }
-    }));
+    };
+    let late = if to_staff { Type::StaffRunningLate } else { Type::RunningLate };
+    tell(&EventKind::RunningLate, late, booking.end);
+    let unanswered = matches!(booking.confirmation, Confirmation::None | Confirmation::Requested);
+    if to_staff && unanswered {
+        tell(&EventKind::Unconfirmed, Type::StaffUnconfirmed, booking.start);
+    }
 }
 
-fn after_a_miss(facts: &Facts, client_id: &ClientId, found: &mut Vec<Candidate>) {
-    let booking = &facts.booking;
-    let (ending, event_kind) = match booking.status {
+fn after_a_miss(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec<Candidate>) {
+    let (ending, event) = match booking.status {
         Status::NoShow => (Ending::NoShow, EventKind::NoShow),
         Status::Cancelled => (Ending::Cancelled, EventKind::Cancelled),
         _ => return,
     };
-    let Some(event) = booking.history.iter().rev().find(|event| event.kind == event_kind) else {
-        return;
-    };
+    let Some(event) = booking.latest(&event) else { return };
     if ending == Ending::NoShow {
-        let rule = facts.rules.of(NotificationType::MissedBooking);
-        found.extend(steps(facts, client_id, NotificationType::MissedBooking, &rule, event));
+        found.extend(by_rule(facts, &Call::of(NotificationType::MissedBooking, recipient, event)));
     }
-    let rule = facts.rules.of(NotificationType::NoShowRecovery);
-    if rule.after.contains(&ending) {
-        found.extend(steps(facts, client_id, NotificationType::NoShowRecovery, &rule, event));
+    if facts.rule(NotificationType::NoShowRecovery).after.contains(&ending) {
+        found.extend(by_rule(facts, &Call::of(NotificationType::NoShowRecovery, recipient, event)));
     }
 }
 
-/// One candidate for each step and channel of a rule that is on.
-fn steps<'a>(
-    facts: &'a Facts,
-    client_id: &'a ClientId,
-    kind: NotificationType,
-    rule: &'a Rule,
-    event: &'a Event,
-) -> impl Iterator<Item = Candidate> + 'a {
-    let anchors = Anchors {
-        event: event.at,
-        start: facts.booking.start,
-        end: facts.booking.end,
-        zone: &facts.booking.zone,
+fn after_the_visit(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec<Candidate>) {
+    if booking.status != Status::Completed {
+        return;
+    }
+    let Some(event) = booking.latest(&EventKind::Completed) else { return };
+    let review = Call {
+        not_after: booking.end.checked_add(REVIEW).ok(),
+        ..Call::of(NotificationType::ReviewRequest, recipient, event)
     };
-    rule.steps.iter().filter(|_| rule.enabled).flat_map(move |step| {
-        step.channels.iter().map(move |channel| Candidate {
-            kind,
-            step: step.timing.clone(),
-            revision: event.revision,
-            client_id: client_id.clone(),
-            channel: *channel,
-            nominal: step.timing.resolve(anchors),
-            known_at: event.at,
-            not_after: None,
-            notify: event.notify,
-            late: rule.late,
-            quiet: rule.quiet,
-            waits_for_confirmation: false,
-        })
-    })
+    found.extend(by_rule(facts, &review));
+    found.extend(by_rule(facts, &Call::of(NotificationType::RebookingReminder, recipient, event)));
 }
 
-fn silenced(notify: Notify, channel: Channel) -> bool {
-    match notify {
-        Notify::ByRules | Notify::Yes => false,
-        Notify::NoSms => channel == Channel::Sms,
-        Notify::Nothing => true,
+fn of_occasion(facts: &Facts, occasion: &Occasion, found: &mut Vec<Candidate>) {
+    if occasion.withdrawn {
+        return;
+    }
+    let call = Call {
+        kind: occasion.kind(),
+        recipient: &occasion.recipient,
+        revision: 1,
+        at: occasion.at,
+        notify: occasion.notify,
+        made_by_staff: false,
+        not_after: match occasion.about {
+            About::VerificationCode { .. } => occasion.at.checked_add(CODE).ok(),
+            About::WaitlistOffer { until, .. } => Some(until),
+            _ => None,
+        },
+        switch: Switch::Step,
+    };
+    match &occasion.channels {
+        None => found.extend(by_rule(facts, &call)),
+        Some(channels) => {
+            let (call, rule) = (Call { switch: Switch::Type, ..call }, facts.rule(occasion.kind()));
+            found.extend(one_step(facts, &call, rule, &Timing::Immediately, channels));
+        }
     }
 }
+
+// ------------------------------------------------------------------ what stands in the way
 
 /// Asks everything about a candidate that does not depend on the present moment, strongest reason first (SPEC §4).
 pub(crate) fn judge(facts: &Facts, candidate: &Candidate) -> (Outcome, Trace) {
@@ -327,70 +590,125 @@ pub(crate) fn judge(facts: &Facts, candidate: &Candidate) -> (Outcome, Trace) {
 /// Who may not be written to, whatever the hour.
 fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<Reason> {
     let Candidate { kind, channel, .. } = *candidate;
-    let mut ask = |check, stands_in_the_way: bool, reason, because: String| {
-        trace.note(check, if stands_in_the_way { Verdict::Suppress } else { Verdict::Pass }, because);
-        stands_in_the_way.then_some(reason)
-    };
-    let status = facts.booking.status.name();
-    let client = facts.client(&candidate.client_id);
-    let bans = client.map(|client| &client.bans);
-    None.or_else(|| {
-        ask(
+    if candidate.waits_for_confirmation {
+        trace.note(
             Check::Owed,
-            candidate.waits_for_confirmation,
-            Reason::NotConfirmed,
-            format!("{kind}, {}; the booking is {status}", candidate.step),
-        )
-    })
-    .or_else(|| {
-        let address = client.and_then(|client| client.masked_address(channel));
-        ask(
-            Check::Address,
-            address.is_none(),
-            Reason::NoAddress,
-            format!("{channel}: {}", address.unwrap_or("none".into())),
-        )
-    })
-    .or_else(|| {
-        let banned = bans.is_some_and(|bans| bans.channels.contains(&channel) || bans.types.contains(&kind));
-        ask(
-            Check::Ban,
-            banned,
-            Reason::Banned,
-            format!("{channel} or {kind} on the client card: {}", if banned { "banned" } else { "no ban" }),
-        )
-    })
-    .or_else(|| {
-        let silenced = silenced(candidate.notify, channel);
-        ask(
-            Check::Notify,
-            silenced,
-            Reason::NotifyOff,
-            format!("the operation asked for {}", asked_for(candidate.notify)),
-        )
-    })
-    .or_else(|| {
-        let off = channel == Channel::Sms && !facts.business.sms_enabled;
-        let option = if facts.business.sms_enabled { "on" } else { "off" };
-        (channel == Channel::Sms)
-            .then(|| ask(Check::SmsOption, off, Reason::SmsOff, format!("the sms option is {option}")))
-            .flatten()
-    })
+            Verdict::Suppress,
+            "the booking is not confirmed, and the rule waits for that",
+        );
+        return Some(Reason::NotConfirmed);
+    }
+    let person = facts.person(&candidate.recipient);
+    if let Some(reason) = precedence(facts, candidate, person, trace) {
+        return Some(reason);
+    }
+    if channel == Channel::Sms && !kind.is_awaited() {
+        let on = facts.business.sms_enabled;
+        note(trace, Check::SmsOption, !on, if on { "the sms option is on" } else { "the sms option is off" });
+        if !on {
+            return Some(Reason::SmsOff);
+        }
+    }
+    let Some(address) = person.and_then(|person| person.masked_address(channel)) else {
+        trace.note(Check::Address, Verdict::Suppress, "none");
+        return Some(Reason::NoAddress);
+    };
+    trace.note(Check::Address, Verdict::Pass, address);
+    if let Some(before) = candidate.behind {
+        trace.note(Check::Cascade, Verdict::Suppress, format!("{before} stands before it"));
+        return Some(Reason::Cascade);
+    }
+    None
+}
+
+fn note(trace: &mut Trace, check: Check, stands_in_the_way: bool, because: impl Into<Cow<'static, str>>) {
+    trace.note(check, if stands_in_the_way { Verdict::Suppress } else { Verdict::Pass }, because);
+}
+
+/// Puts the settings before [`ruling`], and writes down what each level up to the deciding one said.
+fn precedence(
+    facts: &Facts,
+    candidate: &Candidate,
+    person: Option<Person<'_>>,
+    trace: &mut Trace,
+) -> Option<Reason> {
+    static NONE: Bans = Bans::none();
+    let Candidate { kind, channel, ref step, switch, .. } = *candidate;
+    let source = facts.source();
+    let on = |rule: &Rule| switch.is_on(rule, step, channel, source);
+    let (bans, marketing_consent) = match person {
+        Some(Person::Client(client)) => (&client.bans, client.marketing_consent),
+        Some(Person::Staff(_)) | None => (&NONE, true),
+    };
+    let settings = Settings {
+        kind,
+        channel,
+        suppression: person
+            .and_then(|person| person.suppression(channel))
+            .map(|suppression| suppression.cause),
+        bans,
+        marketing_consent,
+        notify: candidate.notify,
+        made_by_staff: candidate.made_by_staff,
+        resource: facts.rule_of_resource(kind).map(on),
+        resource_kind: facts.rule_of_kind(kind).map(on),
+        business: facts.rules.changed.get(&kind).map(on),
+        default: on(Rule::default_for(kind)),
+    };
+    let Ruling { level, against } = ruling(&settings);
+    let mut said = |of: Level, check, pass: &'static str, against_it: &'static str| {
+        if of <= level {
+            let here = of == level && against.is_some();
+            note(trace, check, here, if here { against_it } else { pass });
+        }
+    };
+    said(
+        Level::Suppression,
+        Check::Suppression,
+        "the address is not suppressed",
+        "the address is suppressed",
+    );
+    said(Level::Ban, Check::Ban, "no ban on the client card", "banned on the client card");
+    if kind.is_marketing() {
+        said(Level::Marketing, Check::Marketing, "agreed to marketing", "has not agreed to marketing");
+    }
+    let asked_for = asked_for(candidate.notify);
+    said(Level::Silence, Check::Notify, asked_for, asked_for);
+    if level >= Level::Resource {
+        note(trace, Check::Switch, against.is_some(), switched(level, against.is_none()));
+    }
+    against
+}
+
+fn switched(level: Level, on: bool) -> &'static str {
+    match (level, on) {
+        (Level::Resource, true) => "on by the resource's rule",
+        (Level::Resource, false) => "off by the resource's rule",
+        (Level::ResourceKind, true) => "on by the rule of the resource's kind",
+        (Level::ResourceKind, false) => "off by the rule of the resource's kind",
+        (Level::Business, true) => "on by the business's rule",
+        (Level::Business, false) => "off by the business's rule",
+        (_, true) => "on by default",
+        (_, false) => "off by default",
+    }
 }
 
 fn asked_for(notify: Notify) -> &'static str {
     match notify {
-        Notify::ByRules => "what the rules say",
-        Notify::Yes => "an sms in any case",
-        Notify::NoSms => "no sms",
-        Notify::Nothing => "no notice at all",
+        Notify::ByRules => "the operation asked for what the rules say",
+        Notify::Yes => "the operation asked for an sms in any case",
+        Notify::NoSms => "the operation asked for no sms",
+        Notify::Nothing => "the operation asked for no notice at all",
     }
 }
 
 fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Outcome {
     let Candidate { nominal, known_at, .. } = *candidate;
-    if candidate.step.leads_up() && known_at > nominal {
-        let start = facts.booking.start;
+    if candidate.step.leads_up()
+        && known_at > nominal
+        && let Some(booking) = facts.booking()
+    {
+        let start = booking.start;
         let lead = start.duration_since(nominal);
         let missed = known_at.duration_since(nominal);
         let in_time = match candidate.late {
@@ -408,30 +726,24 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
     let due = nominal.max(known_at);
     if let Some(not_after) = candidate.not_after {
         let late = due >= not_after;
-        let verdict = if late { Verdict::Suppress } else { Verdict::Pass };
-        trace.note(Check::UseBy, verdict, format!("due {due}, of use until {not_after}"));
+        note(trace, Check::UseBy, late, format!("due {due}, of use until {not_after}"));
         if late {
             return Outcome::Withheld(Reason::TooLate, due);
         }
     }
     match quiet_window(facts, candidate, due) {
         None => {
-            trace.note(
-                Check::QuietHours,
-                Verdict::Pass,
-                format!("{due} is not within quiet hours for {}", candidate.channel),
-            );
+            trace.note(Check::QuietHours, Verdict::Pass, "not within quiet hours");
             Outcome::Leaves(due)
         }
         Some(window) => out_of_the_quiet(candidate, due, window, trace),
     }
 }
 
-/// The quiet hours that `instant` falls into for a candidate's client and channel.
+/// The quiet hours that `instant` falls into for a candidate's recipient and channel.
 pub(crate) fn quiet_window(facts: &Facts, candidate: &Candidate, instant: Timestamp) -> Option<Window> {
-    let client = facts.client(&candidate.client_id)?;
-    let hours = facts.quiet_hours().filter(|_| candidate.channel.keeps_quiet_hours())?;
-    hours.window_around(instant, facts.quiet_zone(client))
+    let person = facts.person(&candidate.recipient).filter(|_| !candidate.kind.is_awaited())?;
+    facts.quiet_hours_for(candidate.channel)?.window_around(instant, facts.quiet_zone(person))
 }
 
 fn out_of_the_quiet(candidate: &Candidate, due: Timestamp, window: Window, trace: &mut Trace) -> Outcome {
@@ -464,533 +776,66 @@ fn out_of_the_quiet(candidate: &Candidate, due: Timestamp, window: Window, trace
     }
 }
 
-/// The attendance checks a booking calls for.
-fn checks(facts: &Facts) -> Vec<PlannedCheck> {
-    let booking = &facts.booking;
-    if !booking.status.is_ahead() {
-        return Vec::new();
-    }
-    [CheckKind::Late, CheckKind::NoShow]
+// ------------------------------------------------------------------ checks
+
+/// The checks a subject calls for.
+fn checks(facts: &Facts, subject: &SubjectId) -> Vec<PlannedCheck> {
+    let revision = match &facts.subject {
+        Subject::Booking(booking) => booking.time_revision,
+        Subject::Occasion(..) => 1,
+    };
+    [CheckKind::Late, CheckKind::NoShow, CheckKind::Unconfirmed, CheckKind::OfferEnds]
         .into_iter()
         .filter_map(|kind| {
             let due = check_due(facts, kind)?;
-            let id = check_id(&facts.business.id, &booking.id, kind, booking.time_revision)?;
+            let id = check_id(&facts.business.id, subject, kind, revision)?;
             Some(PlannedCheck { id, kind, due })
         })
         .collect()
 }
 
-/// When an attendance check is due for the booking as it is, or `None` when none is called for.
+/// When a check is due for the subject as it is, or `None` when none is called for.
 pub fn check_due(facts: &Facts, kind: CheckKind) -> Option<Timestamp> {
-    let booking = &facts.booking;
+    match (&facts.subject, kind) {
+        (Subject::Booking(_), CheckKind::OfferEnds) => None,
+        (Subject::Booking(booking), _) => booking_check_due(facts, booking, kind),
+        (Subject::Occasion(occasion, _), CheckKind::OfferEnds) => match occasion.about {
+            About::WaitlistOffer { until, .. } if !occasion.withdrawn => Some(until),
+            _ => None,
+        },
+        (Subject::Occasion(..), _) => None,
+    }
+}
+
+fn booking_check_due(facts: &Facts, booking: &Booking, kind: CheckKind) -> Option<Timestamp> {
+    if !booking.status.is_ahead() {
+        return None;
+    }
+    let first_timing = |rule: &Rule| rule.steps.first().map(|step| step.timing.clone());
     let timing = match kind {
         CheckKind::Late => {
-            let rule = facts.rules.of(NotificationType::RunningLate);
-            let wanted = rule.enabled && booking.found_late().is_none();
-            rule.steps.into_iter().next().filter(|_| wanted)?.timing
+            // Somebody must want to know: the client, or the managers.
+            let wanted = facts.rule(NotificationType::RunningLate).enabled
+                && booking.since_time_set(&EventKind::RunningLate).is_none();
+            first_timing(facts.rule(NotificationType::RunningLate)).filter(|_| wanted)?
         }
         CheckKind::NoShow => Timing::AfterEnd(facts.business.no_show_after_minutes?.interval()?),
+        CheckKind::Unconfirmed => {
+            let rule = facts.rule(NotificationType::StaffUnconfirmed);
+            let asked = match booking.confirmation {
+                Confirmation::Requested => true,
+                Confirmation::None => facts.rule(NotificationType::ConfirmationRequest).enabled,
+                Confirmation::Confirmed | Confirmation::Declined => false,
+            };
+            let wanted = rule.enabled && asked && booking.since_time_set(&EventKind::Unconfirmed).is_none();
+            first_timing(rule).filter(|_| wanted)?
+        }
+        CheckKind::OfferEnds => return None,
     };
-    let due = timing.resolve(Anchors {
-        event: booking.start,
-        start: booking.start,
-        end: booking.end,
-        zone: &booking.zone,
-    });
+    let due = timing.resolve(anchors(facts, booking.start))?;
     // A visit that was entered when it had begun, or was over, is somebody's record of it: nobody is late.
     booking.time_set().filter(|time_set| time_set.at < due).map(|_| due)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::booking::Operation;
-    use crate::decide::{Decision, decide};
-    use crate::facts::tests::salon;
-    use crate::message::{AttendanceCheck, Message, MessageStatus};
-    use crate::reconcile::reconcile;
-    use proptest::prelude::*;
-    use rstest::rstest;
-
-    fn at(instant: &str) -> Timestamp {
-        instant.parse().unwrap()
-    }
-
-    fn lines(plan: &Plan) -> Vec<String> {
-        let mut lines: Vec<String> = plan
-            .messages
-            .iter()
-            .map(|message| {
-                let outcome = match message.outcome {
-                    Outcome::Leaves(at) => format!("{at}"),
-                    Outcome::Deferred(at) => format!("{at} (deferred)"),
-                    Outcome::Withheld(reason, _) => format!("{reason:?}"),
-                };
-                format!("{} {} {}: {outcome}", message.kind, message.step, message.channel)
-            })
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    /// A planned message as it stands in the ledger.
-    fn row(facts: &Facts, planned: &PlannedMessage) -> Message {
-        let plan = Plan { messages: vec![planned.clone()], checks: vec![] };
-        reconcile(facts, &plan, &[], &[], Timestamp::UNIX_EPOCH).messages.remove(0)
-    }
-
-    fn after(facts: &mut Facts, operation: Operation, when: &str) {
-        facts.booking = facts.booking.after(operation, at(when), Source::Staff, Notify::ByRules).unwrap();
-    }
-
-    #[test]
-    fn s19_s64_s71_a_booking_by_staff_owes_its_notice_and_the_reminders() {
-        assert_eq!(
-            lines(&plan(&salon(), at("2026-11-20T12:00:00Z"))),
-            [
-                "booking_created immediately email: 2026-11-20T12:00:00Z",
-                "booking_created immediately push: 2026-11-20T12:00:00Z",
-                "booking_created immediately sms: 2026-11-20T12:00:00Z",
-                "reminder 1h before start push: 2026-11-23T09:00:00Z",
-                "reminder 24h before start push: 2026-11-22T10:00:00Z",
-                "reminder 2h before start sms: 2026-11-23T08:00:00Z",
-            ]
-        );
-    }
-
-    #[test]
-    fn s27_what_falls_into_the_night_waits_for_its_end_but_email_does_not() {
-        let mut facts = salon();
-        after(&mut facts, Operation::Cancel, "2026-11-21T23:30:00Z");
-        assert_eq!(
-            lines(&plan(&facts, at("2026-11-21T23:30:00Z"))),
-            [
-                "booking_cancelled immediately email: 2026-11-21T23:30:00Z",
-                "booking_cancelled immediately sms: 2026-11-22T08:00:00Z (deferred)",
-            ],
-            "no reminder is owed any more"
-        );
-    }
-
-    #[test]
-    fn s27_the_night_is_that_of_the_client_then_of_the_location() {
-        let mut facts = salon();
-        facts.clients[0].zone = Some("America/New_York".parse().unwrap());
-        let sms = |facts: &Facts| {
-            lines(&plan(facts, at("2026-11-20T12:00:00Z")))
-                .into_iter()
-                .find(|line| line.starts_with("booking_created immediately sms"))
-        };
-        assert_eq!(
-            sms(&facts).unwrap(),
-            "booking_created immediately sms: 2026-11-20T13:00:00Z (deferred)",
-            "07:00 in New York"
-        );
-        facts.clients[0].zone = None;
-        facts.location.quiet_hours = Some(crate::quiet_hours::QuietHours::new("11:00", "14:00").unwrap());
-        assert_eq!(sms(&facts).unwrap(), "booking_created immediately sms: 2026-11-20T14:00:00Z (deferred)");
-    }
-
-    #[rstest]
-    #[case(QuietPolicy::Advance, "2026-11-22T22:55:00Z (deferred)")]
-    #[case(QuietPolicy::Drop, "QuietHours")]
-    #[case(QuietPolicy::Send, "2026-11-23T05:00:00Z")]
-    fn s27_a_reminder_that_the_night_would_make_useless(#[case] policy: QuietPolicy, #[case] expected: &str) {
-        let mut facts = salon();
-        facts.booking.start = at("2026-11-23T07:00:00Z"); // before the window ends
-        let mut rule = facts.rules.of(NotificationType::Reminder);
-        rule.quiet = policy;
-        facts.rules.changed.insert(NotificationType::Reminder, rule);
-        let plan = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
-        assert!(plan.contains(&format!("reminder 2h before start sms: {expected}")), "{plan:#?}");
-    }
-
-    #[rstest]
-    #[case::a_third_is_left("2026-11-22T17:59:59Z", "2026-11-22T17:59:59Z")]
-    #[case::a_third_is_missed("2026-11-22T18:00:00Z", "TooLate")]
-    fn a_booking_made_late_has_a_grace_of_a_third_of_the_lead(#[case] made: &str, #[case] expected: &str) {
-        let mut facts = salon();
-        facts.booking = facts.booking.created(at(made), Notify::ByRules);
-        let plan = lines(&plan(&facts, at(made)));
-        assert!(plan.contains(&format!("reminder 24h before start push: {expected}")), "{plan:#?}");
-    }
-
-    #[test]
-    fn s21_moving_replaces_the_reminders_and_the_notice_that_has_not_left() {
-        let mut facts = salon();
-        let before = plan(&facts, at("2026-11-20T12:00:00Z"));
-        let to = Operation::Reschedule { start: at("2026-11-25T15:00:00Z"), end: at("2026-11-25T16:00:00Z") };
-        after(&mut facts, to, "2026-11-20T13:00:00Z");
-        let after = plan(&facts, at("2026-11-20T13:00:00Z"));
-        assert!(
-            before.messages.iter().all(|old| after.messages.iter().all(|new| new.id != old.id)),
-            "every message is a new one"
-        );
-        assert!(lines(&after).contains(&"reminder 24h before start push: 2026-11-24T15:00:00Z".to_owned()));
-        assert!(
-            lines(&after).contains(&"booking_rescheduled immediately sms: 2026-11-20T13:00:00Z".to_owned())
-        );
-    }
-
-    #[test]
-    fn s18_confirming_repeats_no_reminder() {
-        let mut facts = salon();
-        facts.booking.status = Status::Pending;
-        let reminders = |facts: &Facts| -> Vec<MessageId> {
-            let plan = plan(facts, at("2026-11-20T12:00:00Z"));
-            plan.messages
-                .into_iter()
-                .filter(|message| message.kind == NotificationType::Reminder)
-                .map(|message| message.id)
-                .collect()
-        };
-        let before = reminders(&facts);
-        after(&mut facts, Operation::Confirm, "2026-11-20T13:00:00Z");
-        assert_eq!(before, reminders(&facts));
-    }
-
-    #[test]
-    fn s28_reminders_wait_for_the_confirmation_where_the_rule_says_so() {
-        let mut facts = salon();
-        facts.booking.status = Status::Pending;
-        let mut rule = facts.rules.of(NotificationType::Reminder);
-        rule.while_pending = false;
-        facts.rules.changed.insert(NotificationType::Reminder, rule);
-        let lines_now = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
-        assert!(lines_now.contains(&"reminder 24h before start push: NotConfirmed".to_owned()));
-        after(&mut facts, Operation::Confirm, "2026-11-22T11:00:00Z");
-        let lines_now = lines(&plan(&facts, at("2026-11-22T11:00:00Z")));
-        assert!(
-            lines_now.contains(&"reminder 24h before start push: 2026-11-22T11:00:00Z".to_owned()),
-            "{lines_now:#?}"
-        );
-    }
-
-    #[test]
-    fn s31_s35_s36_s37_the_tick_of_the_operation() {
-        let mut facts = salon();
-        let mut created = |notify: Notify, change: fn(&mut Facts)| {
-            facts = salon();
-            facts.booking = facts.booking.clone().created(at("2026-11-20T12:00:00Z"), notify);
-            change(&mut facts);
-            let mut lines = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
-            lines.retain(|line| line.starts_with("booking_created"));
-            lines
-        };
-        let leaves = "2026-11-20T12:00:00Z";
-        let of = |email: &str, push: &str, sms: &str| {
-            vec![
-                format!("booking_created immediately email: {email}"),
-                format!("booking_created immediately push: {push}"),
-                format!("booking_created immediately sms: {sms}"),
-            ]
-        };
-        let off: fn(&mut Facts) = |facts| {
-            let mut rule = facts.rules.of(NotificationType::BookingCreated);
-            rule.enabled = false;
-            facts.rules.changed.insert(NotificationType::BookingCreated, rule);
-        };
-        let banned: fn(&mut Facts) = |facts| {
-            facts.clients[0].bans.channels.insert(Channel::Sms);
-        };
-        assert_eq!(created(Notify::NoSms, |_| ()), of(leaves, leaves, "NotifyOff"));
-        assert_eq!(created(Notify::Nothing, |_| ()), of("NotifyOff", "NotifyOff", "NotifyOff"));
-        assert_eq!(created(Notify::ByRules, off), Vec::<String>::new());
-        assert_eq!(created(Notify::Yes, off), [format!("booking_created immediately sms: {leaves}")]);
-        assert_eq!(created(Notify::Yes, banned), of(leaves, leaves, "Banned"));
-        assert_eq!(
-            created(Notify::Yes, |facts| facts.business.sms_enabled = false),
-            of(leaves, leaves, "SmsOff")
-        );
-    }
-
-    #[test]
-    fn s26_s1_a_no_show_is_told_at_once_and_invited_a_day_later_unless_a_visit_is_ahead() {
-        let mut facts = salon();
-        after(&mut facts, Operation::NoShow, "2026-11-23T11:00:00Z");
-        assert_eq!(
-            lines(&plan(&facts, at("2026-11-23T11:00:00Z"))),
-            [
-                "missed_booking immediately email: 2026-11-23T11:00:00Z",
-                "no_show_recovery 1d after email: 2026-11-24T11:00:00Z",
-                "no_show_recovery 1d after push: 2026-11-24T11:00:00Z",
-                "no_show_recovery 1d after sms: 2026-11-24T11:00:00Z",
-            ]
-        );
-        let plan = plan(&facts, at("2026-11-23T11:00:00Z"));
-        let recovery =
-            plan.messages.iter().find(|message| message.kind == NotificationType::NoShowRecovery).unwrap();
-        let decide_at = |future, now| decide(&facts, &row(&facts, recovery), future, at(now)).0;
-        assert_eq!(decide_at(false, "2026-11-24T11:00:00Z"), Decision::Send);
-        assert_eq!(decide_at(true, "2026-11-24T11:00:00Z"), Decision::Suppress(Reason::FutureBooking));
-        assert_eq!(decide_at(false, "2026-11-24T10:59:59Z"), Decision::Defer(at("2026-11-24T11:00:00Z")));
-    }
-
-    #[test]
-    fn s55_a_late_client_is_asked_once_for_each_time_of_the_visit() {
-        let mut facts = salon();
-        assert_eq!(check_due(&facts, CheckKind::Late), Some(at("2026-11-23T10:10:00Z")));
-        facts.booking = facts
-            .booking
-            .after(Operation::RunLate, at("2026-11-23T10:10:00Z"), Source::System, Notify::ByRules)
-            .unwrap();
-        assert_eq!(check_due(&facts, CheckKind::Late), None);
-        let late: Vec<String> = lines(&plan(&facts, at("2026-11-23T10:10:00Z")))
-            .into_iter()
-            .filter(|line| line.starts_with("running_late"))
-            .collect();
-        assert_eq!(
-            late,
-            [
-                "running_late 10m after start push: 2026-11-23T10:10:00Z",
-                "running_late 10m after start sms: 2026-11-23T10:10:00Z"
-            ]
-        );
-        after(&mut facts, Operation::Arrive, "2026-11-23T10:12:00Z");
-        assert!(plan(&facts, at("2026-11-23T10:12:00Z")).messages.is_empty());
-    }
-
-    #[test]
-    fn what_is_decided_names_its_reason_in_the_trace() {
-        let facts = salon();
-        let plan = plan(&facts, at("2026-11-20T12:00:00Z"));
-        let sms = plan
-            .messages
-            .iter()
-            .find(|m| m.kind == NotificationType::Reminder && m.channel == Channel::Sms)
-            .unwrap();
-        // Held up past the visit's start.
-        let (decision, trace) = decide(&facts, &row(&facts, sms), false, at("2026-11-23T10:00:00Z"));
-        assert_eq!(decision, Decision::Suppress(Reason::TooLate));
-        assert_eq!(trace.findings.last().unwrap().check, Check::UseBy);
-        assert_eq!(trace.findings.last().unwrap().verdict, Verdict::Suppress);
-        // Of a booking that has been cancelled.
-        let mut cancelled = facts.clone();
-        after(&mut cancelled, Operation::Cancel, "2026-11-23T07:00:00Z");
-        let (decision, trace) = decide(&cancelled, &row(&facts, sms), false, at("2026-11-23T08:00:00Z"));
-        assert_eq!(decision, Decision::Suppress(Reason::NotOwed));
-        assert_eq!(trace.findings.last().unwrap().check, Check::Owed);
-    }
-
-    #[test]
-    fn a_message_held_up_into_the_night_waits_for_the_morning() {
-        let mut facts = salon();
-        facts.booking = facts.booking.created(at("2026-11-20T22:50:00Z"), Notify::ByRules);
-        let plan = plan(&facts, at("2026-11-20T22:50:00Z"));
-        let sms = plan
-            .messages
-            .iter()
-            .find(|m| m.kind == NotificationType::BookingCreated && m.channel == Channel::Sms)
-            .unwrap();
-        assert_eq!(
-            decide(&facts, &row(&facts, sms), false, at("2026-11-20T23:10:00Z")).0,
-            Decision::Defer(at("2026-11-21T08:00:00Z"))
-        );
-    }
-
-    #[test]
-    fn a_newer_notice_that_cannot_reach_the_client_does_not_hide_an_older_one() {
-        let mut facts = salon();
-        facts.clients[0].bans.types.insert(NotificationType::BookingRescheduled);
-        let to = Operation::Reschedule { start: at("2026-11-25T15:00:00Z"), end: at("2026-11-25T16:00:00Z") };
-        after(&mut facts, to, "2026-11-20T13:00:00Z");
-        let lines = lines(&plan(&facts, at("2026-11-20T13:00:00Z")));
-        assert!(lines.contains(&"booking_rescheduled immediately sms: Banned".to_owned()));
-        assert!(
-            lines.contains(&"booking_created immediately sms: 2026-11-20T12:00:00Z".to_owned()),
-            "{lines:#?}"
-        );
-    }
-
-    #[test]
-    fn a_rule_that_comes_after_its_moment_sends_nothing_old() {
-        let mut facts = salon();
-        let switch = |facts: &mut Facts, enabled| {
-            let mut rule = facts.rules.of(NotificationType::BookingCreated);
-            rule.enabled = enabled;
-            facts.rules.changed.insert(NotificationType::BookingCreated, rule);
-        };
-        switch(&mut facts, false);
-        let (mut ledger, mut checks) = (vec![], vec![]);
-        applied(&facts, &mut ledger, &mut checks, at("2026-11-20T12:00:00Z"));
-        switch(&mut facts, true);
-        applied(&facts, &mut ledger, &mut checks, at("2026-11-22T12:00:00Z"));
-        let created: Vec<_> =
-            ledger.iter().filter(|row| row.kind == NotificationType::BookingCreated).collect();
-        assert_eq!(created.len(), 3);
-        assert!(created.iter().all(|row| row.reason == Some(Reason::TooLate)), "{created:#?}");
-    }
-
-    #[test]
-    fn moving_a_rules_step_takes_no_promised_reminder_away_and_switching_the_channel_off_does() {
-        let mut facts = salon();
-        let planned = plan(&facts, at("2026-11-20T12:00:00Z"));
-        let is_sms = |m: &&PlannedMessage| m.kind == NotificationType::Reminder && m.channel == Channel::Sms;
-        let sms = row(&facts, planned.messages.iter().find(is_sms).unwrap());
-        let mut rule = facts.rules.of(NotificationType::Reminder);
-        for step in &mut rule.steps {
-            if step.channels.contains(&Channel::Sms) {
-                step.timing = "3h before start".parse().unwrap();
-            }
-        }
-        facts.rules.changed.insert(NotificationType::Reminder, rule.clone());
-        assert_eq!(decide(&facts, &sms, false, at("2026-11-23T08:00:00Z")).0, Decision::Send);
-        rule.steps.retain(|step| !step.channels.contains(&Channel::Sms));
-        facts.rules.changed.insert(NotificationType::Reminder, rule);
-        let decision = decide(&facts, &sms, false, at("2026-11-23T08:00:00Z")).0;
-        assert_eq!(decision, Decision::Suppress(Reason::NotOwed));
-    }
-
-    #[test]
-    fn s55_a_visit_entered_after_the_fact_makes_nobody_late() {
-        let mut facts = salon();
-        facts.business.no_show_after_minutes = Some(30.try_into().unwrap());
-        assert_eq!(plan(&facts, at("2026-11-20T12:00:00Z")).checks.len(), 2);
-        facts.booking = facts.booking.created(at("2026-11-23T18:00:00Z"), Notify::ByRules);
-        assert_eq!(plan(&facts, at("2026-11-23T18:00:00Z")).checks, []);
-    }
-
-    #[test]
-    fn s35_the_tick_sends_an_sms_where_the_rule_is_off_and_has_no_step() {
-        let mut facts = salon();
-        let mut rule = facts.rules.of(NotificationType::BookingCreated);
-        (rule.enabled, rule.steps) = (false, vec![]);
-        facts.rules.changed.insert(NotificationType::BookingCreated, rule);
-        facts.booking = facts.booking.created(at("2026-11-20T12:00:00Z"), Notify::Yes);
-        let lines = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
-        assert!(
-            lines.contains(&"booking_created immediately sms: 2026-11-20T12:00:00Z".to_owned()),
-            "{lines:#?}"
-        );
-    }
-
-    #[test]
-    fn s27_policy_send_is_about_what_the_morning_would_make_useless_only() {
-        let mut facts = salon();
-        let mut rule = facts.rules.of(NotificationType::BookingCreated);
-        rule.quiet = QuietPolicy::Send;
-        facts.rules.changed.insert(NotificationType::BookingCreated, rule);
-        facts.booking = facts.booking.created(at("2026-11-20T22:50:00Z"), Notify::ByRules);
-        let plan = plan(&facts, at("2026-11-20T22:50:00Z"));
-        let is_sms =
-            |m: &&PlannedMessage| m.kind == NotificationType::BookingCreated && m.channel == Channel::Sms;
-        let sms = row(&facts, plan.messages.iter().find(is_sms).unwrap());
-        assert_eq!(
-            decide(&facts, &sms, false, at("2026-11-20T23:10:00Z")).0,
-            Decision::Defer(at("2026-11-21T08:00:00Z"))
-        );
-    }
-
-    /// Applies a plan to a ledger, as the stream handler does.
-    fn applied(
-        facts: &Facts,
-        ledger: &mut Vec<Message>,
-        checks: &mut Vec<AttendanceCheck>,
-        now: Timestamp,
-    ) -> bool {
-        let difference = reconcile(facts, &plan(facts, now), ledger, checks, now);
-        let changed = !difference.messages.is_empty() || !difference.checks.is_empty();
-        for message in difference.messages {
-            ledger.retain(|row| row.id != message.id);
-            ledger.push(message);
-        }
-        for check in difference.checks {
-            checks.retain(|row| row.id != check.id);
-            checks.push(check);
-        }
-        changed
-    }
-
-    #[derive(Debug, Clone)]
-    enum Move {
-        Do(u8),
-        Send(usize),
-        Wait(i64),
-    }
-
-    fn moves() -> impl Strategy<Value = Vec<Move>> {
-        let one = prop_oneof![
-            (0..8u8).prop_map(Move::Do),
-            any::<usize>().prop_map(Move::Send),
-            (1..2000i64).prop_map(Move::Wait)
-        ];
-        proptest::collection::vec(one, 1..25)
-    }
-
-    proptest! {
-        /// Whatever is done in whatever order: reconciling twice changes nothing, at most one message is open for a type, step, client and
-        /// channel, nothing sent is ever touched, and nothing but the news of it is open for a booking that is over.
-        #[test]
-        fn any_sequence_of_operations_leaves_a_sound_ledger(moves in moves()) {
-            let mut facts = salon();
-            let (mut ledger, mut checks) = (Vec::new(), Vec::new());
-            let mut now = at("2026-11-20T12:00:00Z");
-            applied(&facts, &mut ledger, &mut checks, now);
-            for step in moves {
-                match step {
-                    Move::Wait(minutes) => now += SignedDuration::from_mins(minutes),
-                    Move::Send(index) if !ledger.is_empty() => {
-                        let index = index % ledger.len();
-                        let message = &mut ledger[index];
-                        if message.status.is_open() && message.due <= now {
-                            message.status = MessageStatus::Accepted;
-                        }
-                    }
-                    Move::Send(_) => {}
-                    Move::Do(which) => {
-                        let operation = match which {
-                            0 => Operation::Confirm,
-                            1 => Operation::Cancel,
-                            2 => Operation::Arrive,
-                            3 => Operation::Complete,
-                            4 => Operation::NoShow,
-                            5 => Operation::RunLate,
-                            6 => Operation::Reschedule { start: now + SignedDuration::from_hours(30), end: now + SignedDuration::from_hours(31) },
-                            _ => Operation::Reschedule { start: now + SignedDuration::from_hours(3), end: now + SignedDuration::from_hours(4) },
-                        };
-                        if let Ok(booking) = facts.booking.after(operation, now, Source::Staff, Notify::ByRules) {
-                            facts.booking = booking;
-                        }
-                    }
-                }
-                let sent: Vec<Message> = ledger.iter().filter(|m| m.status == MessageStatus::Accepted).cloned().collect();
-                applied(&facts, &mut ledger, &mut checks, now);
-                prop_assert!(!applied(&facts, &mut ledger, &mut checks, now), "a second run changed something");
-                for message in &sent {
-                    prop_assert!(ledger.contains(message), "a message that had left was changed");
-                }
-                let open: Vec<_> = ledger.iter().filter(|m| m.status.is_open()).map(|m| (m.kind, &m.step, m.channel)).collect();
-                let distinct: BTreeSet<_> = open.iter().collect();
-                prop_assert_eq!(open.len(), distinct.len(), "two open messages for one step");
-                prop_assert!(checks.iter().filter(|check| !check.withdrawn).count() <= 1);
-                if !facts.booking.status.is_ahead() {
-                    prop_assert!(open.iter().all(|(kind, ..)| matches!(kind, NotificationType::BookingCancelled | NotificationType::MissedBooking | NotificationType::NoShowRecovery)));
-                }
-            }
-        }
-
-        /// What was planned for an instant is sent at that instant, if nothing changed; and no sms is ever planned into the quiet hours.
-        #[test]
-        fn deciding_agrees_with_planning(start_in_minutes in 5..20_000i64, made_in_minutes in 0..2000i64) {
-            let mut facts = salon();
-            let made = at("2026-11-20T12:00:00Z") + SignedDuration::from_mins(made_in_minutes);
-            facts.booking.start = made + SignedDuration::from_mins(start_in_minutes);
-            facts.booking.end = facts.booking.start + SignedDuration::from_hours(1);
-            facts.booking = facts.booking.created(made, Notify::ByRules);
-            for message in plan(&facts, made).messages {
-                match message.outcome {
-                    Outcome::Leaves(due) | Outcome::Deferred(due) => {
-                        prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Send);
-                        if message.channel.keeps_quiet_hours() {
-                            let hours = facts.quiet_hours().unwrap();
-                            prop_assert!(hours.window_around(due, &facts.booking.zone).is_none());
-                        }
-                    }
-                    Outcome::Withheld(reason, due) => {
-                        prop_assert_eq!(decide(&facts, &row(&facts, &message), false, due).0, Decision::Suppress(reason));
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

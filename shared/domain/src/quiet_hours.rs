@@ -4,6 +4,7 @@ use jiff::civil::Time;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::Channel;
 use crate::timing::wall_time;
 use crate::zone::Zone;
 
@@ -14,6 +15,7 @@ use crate::zone::Zone;
 pub struct QuietHours {
     from: Time,
     until: Time,
+    channels: Vec<Channel>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +23,13 @@ pub struct QuietHours {
 struct Written {
     from: String,
     until: String,
+    /// Which channels wait; all that interrupt people unless said otherwise.
+    #[serde(default = "interrupting")]
+    channels: Vec<Channel>,
+}
+
+fn interrupting() -> Vec<Channel> {
+    Channel::ALL.into_iter().filter(|channel| channel.keeps_quiet_hours()).collect()
 }
 
 /// Why two texts are not quiet hours.
@@ -40,18 +49,29 @@ pub struct Window {
 }
 
 impl QuietHours {
-    /// Quiet hours from two wall times `HH:MM`.
+    /// Quiet hours from two wall times `HH:MM`, for every channel that interrupts people.
     pub fn new(from: &str, until: &str) -> Result<Self, InvalidQuietHours> {
         let (from, until) = wall_time(from).zip(wall_time(until)).ok_or(InvalidQuietHours)?;
-        if from == until { Err(InvalidQuietHours) } else { Ok(Self { from, until }) }
+        if from == until {
+            Err(InvalidQuietHours)
+        } else {
+            Ok(Self { from, until, channels: interrupting() })
+        }
+    }
+
+    /// Whether messages on `channel` wait.
+    pub fn hold(&self, channel: Channel) -> bool {
+        self.channels.contains(&channel)
     }
 
     /// The window that `instant` falls into on the clocks of `zone`, or `None` when messages may leave.
     pub fn window_around(&self, instant: Timestamp, zone: &Zone) -> Option<Window> {
         let today = zone.at(instant).date();
         let night = Span::new().days(i64::from(self.from > self.until));
-        // Only a window that opened today or yesterday can hold this instant.
-        [today.yesterday().ok(), Some(today)].into_iter().flatten().find_map(|day| {
+        // Only a window that opened today or yesterday can hold this instant; or the day before, where a date was skipped, as
+        // the 30th of December 2011 in Apia.
+        (0..=2).rev().find_map(|days_ago| {
+            let day = today.checked_sub(Span::new().days(days_ago)).ok()?;
             let opens = zone.instant(day.to_datetime(self.from))?;
             let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
             (opens <= instant && instant < ends).then_some(Window { opens, ends })
@@ -62,20 +82,22 @@ impl QuietHours {
 impl TryFrom<Written> for QuietHours {
     type Error = InvalidQuietHours;
     fn try_from(written: Written) -> Result<Self, InvalidQuietHours> {
-        Self::new(&written.from, &written.until)
+        Ok(Self { channels: written.channels, ..Self::new(&written.from, &written.until)? })
     }
 }
 
 impl From<QuietHours> for Written {
     fn from(hours: QuietHours) -> Written {
         let text = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
-        Written { from: text(hours.from), until: text(hours.until) }
+        Written { from: text(hours.from), until: text(hours.until), channels: hours.channels }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::tests::{ZONES, transitions};
+    use jiff::SignedDuration;
     use rstest::rstest;
 
     #[rstest]
@@ -115,9 +137,130 @@ mod tests {
     #[rstest]
     #[case("25:00", "08:00")]
     #[case("23:00", "23:00")]
+    #[case("23:00", "24:00")]
+    #[case("23:60", "08:00")]
+    #[case("23:00:30", "08:00")]
     #[case("23", "08:00")]
     #[case("", "")]
-    fn impossible_hours_are_refused(#[case] from: &str, #[case] until: &str) {
+    fn s27_impossible_hours_are_refused(#[case] from: &str, #[case] until: &str) {
         assert_eq!(QuietHours::new(from, until), Err(InvalidQuietHours));
+        let json = format!(r#"{{"from":"{from}","until":"{until}"}}"#);
+        assert_eq!(
+            serde_json::from_str::<QuietHours>(&json).unwrap_err().to_string(),
+            "expected quiet hours as two different times from \"00:00\" to \"23:59\", such as \"23:00\" and \"08:00\""
+        );
+    }
+
+    #[test]
+    fn s27_they_hold_what_interrupts_people_unless_the_business_says_otherwise() {
+        let held = |json: &str| -> Vec<Channel> {
+            let hours: QuietHours = serde_json::from_str(json).unwrap();
+            let again = serde_json::to_string(&hours).unwrap();
+            assert_eq!(serde_json::from_str::<QuietHours>(&again).unwrap(), hours, "read back");
+            Channel::ALL.into_iter().filter(|channel| hours.hold(*channel)).collect()
+        };
+        assert_eq!(held(r#"{"from":"23:00","until":"08:00"}"#), [Channel::Sms, Channel::Push]);
+        assert_eq!(
+            held(r#"{"from":"23:00","until":"08:00","channels":["sms","email"]}"#),
+            [Channel::Email, Channel::Sms]
+        );
+    }
+
+    #[rstest]
+    // The clocks go forward at midnight: a window that opens then opens an hour later, and one that ends then ends so.
+    #[case::no_midnight(
+        "America/Sao_Paulo",
+        "00:00",
+        "08:00",
+        "2018-11-04T03:00:00Z",
+        "2018-11-04T10:00:00Z"
+    )]
+    #[case::ends_at_no_midnight(
+        "America/Sao_Paulo",
+        "20:00",
+        "00:00",
+        "2018-11-03T23:00:00Z",
+        "2018-11-04T03:00:00Z"
+    )]
+    // Back to winter time for good: ten hours instead of nine.
+    #[case::for_good("Europe/Moscow", "23:00", "08:00", "2014-10-25T19:00:00Z", "2014-10-26T05:00:00Z")]
+    // Ramadan: the clocks go back an hour and, at its end, forward again.
+    #[case::ramadan_begins(
+        "Africa/Casablanca",
+        "23:00",
+        "08:00",
+        "2026-02-14T22:00:00Z",
+        "2026-02-15T08:00:00Z"
+    )]
+    #[case::ramadan_ends(
+        "Africa/Casablanca",
+        "23:00",
+        "08:00",
+        "2026-03-21T23:00:00Z",
+        "2026-03-22T07:00:00Z"
+    )]
+    #[case::quarter_hours("Asia/Kathmandu", "23:00", "08:00", "2026-01-01T17:15:00Z", "2026-01-02T02:15:00Z")]
+    #[case::half_an_hour(
+        "Australia/Lord_Howe",
+        "23:00",
+        "08:00",
+        "2026-10-03T12:30:00Z",
+        "2026-10-03T21:00:00Z"
+    )]
+    // The 30th of December 2011 did not exist: the night of the 29th ends on the 31st, nine hours later.
+    #[case::no_such_day("Pacific/Apia", "23:00", "08:00", "2011-12-30T09:00:00Z", "2011-12-30T18:00:00Z")]
+    fn s27_windows_across_changes_of_the_clocks(
+        #[case] zone: &str,
+        #[case] from: &str,
+        #[case] until: &str,
+        #[case] opens: Timestamp,
+        #[case] ends: Timestamp,
+    ) {
+        let (hours, zone) = (QuietHours::new(from, until).unwrap(), zone.parse::<Zone>().unwrap());
+        let minute = SignedDuration::from_mins(1);
+        let mut instant = opens;
+        while instant < ends {
+            assert_eq!(hours.window_around(instant, &zone), Some(Window { opens, ends }), "{instant}");
+            instant += minute;
+        }
+        assert_eq!(hours.window_around(opens - minute, &zone), None);
+        assert_eq!(hours.window_around(ends, &zone), None);
+    }
+
+    /// Minute by minute through every change of the clocks: quiet is what the wall says, but for the hour of the change, in which a
+    /// time that is skipped counts as the one it moves to, and one that comes twice as its first.
+    #[test]
+    fn s27_quiet_is_what_the_wall_says_through_every_change_of_the_clocks() {
+        let windows = [("23:00", "08:00"), ("00:00", "03:00"), ("01:30", "02:30"), ("22:15", "02:15")];
+        let mut changes = 0;
+        for zone in ZONES {
+            let zone: Zone = zone.parse().unwrap();
+            for change in transitions(&zone) {
+                changes += 1;
+                let minutes = |count| SignedDuration::from_mins(count);
+                for (from, until) in windows {
+                    let hours = QuietHours::new(from, until).unwrap();
+                    for offset in -60..=60 {
+                        let instant = change + minutes(offset * 15);
+                        let wall = zone.at(instant).time();
+                        let by_wall = if hours.from < hours.until {
+                            hours.from <= wall && wall < hours.until
+                        } else {
+                            hours.from <= wall || wall < hours.until
+                        };
+                        let found = hours.window_around(instant, &zone);
+                        if let Some(window) = found {
+                            assert!(window.opens <= instant && instant < window.ends);
+                            assert!(hours.window_around(window.ends, &zone).is_none(), "{zone:?} {window:?}");
+                        }
+                        // Two hours on either side the wall is plain.
+                        if offset.abs() > 8 {
+                            assert_eq!(found.is_some(), by_wall, "{from} to {until}, {zone:?}, {instant}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(changes > 200, "{changes}");
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::ids::{CheckId, MessageId};
-use crate::message::{AttendanceCheck, Message, MessageStatus, Reason};
+use crate::message::{CheckRow, Message, MessageStatus, Reason};
 use crate::notification_type::NotificationType;
 use crate::plan::{Outcome, Plan, PlannedMessage};
 
@@ -20,7 +20,7 @@ pub struct Difference {
     /// Messages to write as given.
     pub messages: Vec<Message>,
     /// Checks to write as given.
-    pub checks: Vec<AttendanceCheck>,
+    pub checks: Vec<CheckRow>,
     /// Messages that are due, or nearly, and stand as `queued`: to be put into their queue. Includes ones that stood so already, since the
     /// run that wrote them may have died before queueing them; a second copy in the queue is harmless.
     pub to_queue: Vec<MessageId>,
@@ -31,7 +31,7 @@ pub fn reconcile(
     facts: &Facts,
     plan: &Plan,
     messages: &[Message],
-    checks: &[AttendanceCheck],
+    checks: &[CheckRow],
     now: Timestamp,
 ) -> Difference {
     let mut difference = Difference::default();
@@ -77,6 +77,10 @@ fn as_message(
         Outcome::Deferred(due) => (MessageStatus::Deferred, due, None),
         Outcome::Withheld(reason, due) => (MessageStatus::Suppressed, due, Some(reason)),
     };
+    // What is switched off needs no row to say so, unless it was on: the timeline finds it by planning.
+    if present.is_none() && reason == Some(Reason::SwitchedOff) {
+        return None;
+    }
     let (status, reason) = match present {
         // A rule that came after its moment: the event was planned for without it, so it is for events to come.
         None if due <= now && was_planned_for(ledger, planned) => {
@@ -104,18 +108,20 @@ fn as_message(
     }
     Some(Message {
         business_id: facts.business.id.clone(),
-        booking_id: facts.booking.id.clone(),
+        subject: facts.subject_id(),
         id: planned.id.clone(),
         kind: planned.kind,
         step: planned.step.clone(),
         revision: planned.revision,
-        client_id: planned.client_id.clone(),
+        recipient: planned.recipient.clone(),
         channel: planned.channel,
         status,
         reason,
         due,
         sent_at: None,
         text: None,
+        segments: None,
+        estimate: None,
         provider_id: None,
         attempts: present.map_or(0, |present| present.attempts),
         lease: None,
@@ -123,20 +129,20 @@ fn as_message(
     })
 }
 
-/// Whether the revision that calls for a message was planned for this client before: rows of one client are written all or none.
+/// Whether the revision that calls for a message was planned for this recipient before: rows of one recipient are written all or none.
 fn was_planned_for(ledger: &[Message], planned: &PlannedMessage) -> bool {
-    // Being found late is noticed within a revision and not by one.
-    planned.kind != NotificationType::RunningLate
-        && ledger.iter().any(|row| row.client_id == planned.client_id && row.revision >= planned.revision)
+    use NotificationType::{RunningLate, StaffRunningLate, StaffUnconfirmed};
+    // What a check finds is noticed within a revision and not by one.
+    !matches!(planned.kind, RunningLate | StaffRunningLate | StaffUnconfirmed)
+        && ledger.iter().any(|row| row.recipient == planned.recipient && row.revision >= planned.revision)
 }
 
-fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[AttendanceCheck], difference: &mut Difference) {
-    let existing: BTreeMap<&CheckId, &AttendanceCheck> =
-        checks.iter().map(|check| (&check.id, check)).collect();
+fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[CheckRow], difference: &mut Difference) {
+    let existing: BTreeMap<&CheckId, &CheckRow> = checks.iter().map(|check| (&check.id, check)).collect();
     for planned in &plan.checks {
-        let wanted = AttendanceCheck {
+        let wanted = CheckRow {
             business_id: facts.business.id.clone(),
-            booking_id: facts.booking.id.clone(),
+            subject: facts.subject_id(),
             id: planned.id.clone(),
             kind: planned.kind,
             due: planned.due,
@@ -148,7 +154,7 @@ fn reconcile_checks(facts: &Facts, plan: &Plan, checks: &[AttendanceCheck], diff
     }
     for check in checks {
         if !check.withdrawn && !plan.checks.iter().any(|planned| planned.id == check.id) {
-            difference.checks.push(AttendanceCheck { withdrawn: true, ..check.clone() });
+            difference.checks.push(CheckRow { withdrawn: true, ..check.clone() });
         }
     }
 }

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BookingId, BusinessId, LocationId, ResourceId, ServiceId};
+use crate::ids::{BookingId, BusinessId, LocationId, ResourceId, ServiceId, StaffId};
 use crate::money::Money;
+use crate::notification_type::NotificationType;
+use crate::rule::{Rule, RulesByType};
 use crate::text::Name;
+use crate::timing::Interval;
 
 /// What a resource is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
     /// A person who serves clients.
@@ -34,6 +37,45 @@ pub struct Resource {
     pub kind: ResourceKind,
     /// How many bookings it takes at a time, 1 or more.
     pub capacity: u32,
+    /// The staff members who serve with it: the specialist, whoever runs the machine. At most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staff_ids: Vec<StaffId>,
+    /// Rules of its own, the latest last (S58).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Overrides>,
+}
+
+/// A resource's own rules from one version of the business's rules on. A booking is planned by those of its own version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides {
+    /// From which version on.
+    pub since: u64,
+    /// The rules, by type; other types follow the resource's kind and the business.
+    pub rules: RulesByType,
+}
+
+/// How many versions of its overrides a resource keeps: bookings older than that are planned by the oldest.
+pub const OVERRIDES: usize = 5;
+
+impl Resource {
+    /// The resource's own rule for a type, for bookings planned by `version`.
+    pub fn rule(&self, kind: NotificationType, version: u64) -> Option<&Rule> {
+        let reached = self.overrides.iter().rev().find(|overrides| overrides.since <= version);
+        reached.or(self.overrides.first())?.rules.get(&kind)
+    }
+
+    /// The resource with these rules of its own from `version` on.
+    pub fn overridden(mut self, rules: RulesByType, version: u64) -> Self {
+        if self.overrides.is_empty() && version > 0 {
+            // Bookings of before this version had none.
+            self.overrides.push(Overrides { since: 0, rules: RulesByType::new() });
+        }
+        self.overrides.retain(|overrides| overrides.since < version);
+        self.overrides.push(Overrides { since: version, rules });
+        let excess = self.overrides.len().saturating_sub(OVERRIDES);
+        self.overrides.drain(..excess);
+        self
+    }
 }
 
 /// What is booked.
@@ -50,6 +92,9 @@ pub struct Service {
     /// Its price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
+    /// How long after a visit clients are invited again (S75); none means not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebooking_after: Option<Interval>,
 }
 
 /// One booking's hold on a resource: from `start` up to, not including, `end`.

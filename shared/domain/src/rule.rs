@@ -1,22 +1,28 @@
 //! Rules: the settings of each notification type.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::booking::Source;
 use crate::channel::Channel;
 use crate::ids::BusinessId;
 use crate::notification_type::NotificationType;
+use crate::resource::ResourceKind;
 use crate::timing::Timing;
 
 /// The settings of one notification type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Off: nothing of this type is planned (S13).
+    /// Off: nothing of this type is sent (S13, S60).
     pub enabled: bool,
-    /// When, and on which channels. A reminder may have many; an event's message usually one. Each timing at most once.
+    /// When, and on which channels. A reminder may have many; an event's message usually one.
     pub steps: Vec<RuleStep>,
+    /// Whether a step goes out on all of its channels, or on the first that works (S4).
+    #[serde(default)]
+    pub strategy: Strategy,
     /// What to do when a booking is made after a step's time has passed.
     #[serde(default)]
     pub late: LatePolicy,
@@ -41,8 +47,23 @@ fn yes() -> bool {
 pub struct RuleStep {
     /// When.
     pub timing: Timing,
-    /// On which channels.
-    pub channels: BTreeSet<Channel>,
+    /// On which channels; a cascade takes them in this order.
+    pub channels: Vec<Channel>,
+    /// Only for bookings made by these; none means by anybody. So a booking made online may get other channels than one made by
+    /// staff (S17, S19, S29).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sources: BTreeSet<Source>,
+}
+
+/// How a step uses its channels (S4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// One message on each.
+    #[default]
+    All,
+    /// In order: the next only when the one before has no address, is forbidden, or failed for certain.
+    Cascade,
 }
 
 /// What to do with a step whose time has passed when the booking is made or moved.
@@ -81,16 +102,25 @@ pub enum Ending {
     NoShow,
 }
 
-/// All rules of a business: what it has changed, over the defaults.
+/// Rules by type: those that differ from what would hold without them.
+pub type RulesByType = BTreeMap<NotificationType, Rule>;
+
+/// All rules of a business at one version: what it has changed, over the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Whose rules.
     pub business_id: BusinessId,
-    /// Rises by one with every change; named in each decision trace.
+    /// Rises by one with every change; named in each decision trace. A booking is planned by one version.
     pub version: u64,
-    /// The changed rules.
+    /// What holds for the business.
     #[serde(default)]
-    pub changed: BTreeMap<NotificationType, Rule>,
+    pub changed: RulesByType,
+    /// What holds for a kind of resource instead (S57).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<ResourceKind, RulesByType>,
+    /// What every resource made from now on gets as its own (S59).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub new_resources: RulesByType,
 }
 
 /// Why a rule cannot be saved.
@@ -106,58 +136,93 @@ pub struct InvalidRule {
 impl Rules {
     /// The rules of a business that has changed none.
     pub fn defaults(business_id: BusinessId) -> Self {
-        Self { business_id, version: 0, changed: BTreeMap::new() }
+        Self {
+            business_id,
+            version: 0,
+            changed: RulesByType::new(),
+            kinds: BTreeMap::new(),
+            new_resources: RulesByType::new(),
+        }
     }
 
     /// The rule for a type: the business's own, or the default.
-    pub fn of(&self, kind: NotificationType) -> Rule {
-        self.changed.get(&kind).cloned().unwrap_or_else(|| Rule::default_for(kind))
+    pub fn of(&self, kind: NotificationType) -> &Rule {
+        self.changed.get(&kind).unwrap_or_else(|| Rule::default_for(kind))
+    }
+
+    /// The rule for a type on a kind of resource, where there is one.
+    pub fn of_kind(&self, resource: ResourceKind, kind: NotificationType) -> Option<&Rule> {
+        self.kinds.get(&resource)?.get(&kind)
+    }
+}
+
+/// The defaults of every type (SPEC §3), in the order of [`NotificationType::ALL`].
+static DEFAULTS: LazyLock<Vec<Rule>> =
+    LazyLock::new(|| NotificationType::ALL.iter().map(|kind| built_in(*kind)).collect());
+
+fn built_in(kind: NotificationType) -> Rule {
+    use Channel::{Email, Push, Sms};
+    use NotificationType as Type;
+    let at = |text: &str, channels: &[Channel]| {
+        let step = |timing| RuleStep { timing, channels: channels.to_vec(), sources: BTreeSet::new() };
+        text.parse().ok().map(step).into_iter().collect::<Vec<_>>()
+    };
+    let steps = match kind {
+        Type::BookingCreated | Type::BookingRescheduled => at("immediately", &[Email, Sms, Push]),
+        Type::BookingConfirmed | Type::BookingCancelled => at("immediately", &[Email, Sms]),
+        Type::BookingChanged => at("immediately", &[Email, Push]),
+        Type::ConfirmationRequest => at("1d before start", &[Sms, Email]),
+        Type::Reminder => {
+            [at("24h before start", &[Push]), at("2h before start", &[Sms]), at("1h before start", &[Push])]
+                .concat()
+        }
+        Type::RunningLate => at("10m after start", &[Sms, Push]),
+        Type::MissedBooking => at("immediately", &[Email]),
+        Type::NoShowRecovery => at("1d after", &[Email, Push, Sms]),
+        Type::ReviewRequest => at("2h after end", &[Sms, Email, Push]),
+        Type::RebookingReminder => at("per service", &[Sms, Push, Email]),
+        Type::AccountOperation => at("immediately", &[Sms, Email]),
+        Type::BonusAccrued => at("immediately", &[Push, Sms, Email]),
+        Type::WaitlistOffer => at("immediately", &[Sms, Push, Email]),
+        Type::StaffBookingCreated | Type::StaffBookingChanged | Type::StaffBookingCancelled => {
+            at("immediately", &[Sms, Email, Push])
+        }
+        Type::StaffUnconfirmed => at("3h before start", &[Email]),
+        Type::StaffRunningLate => at("immediately", &[Push]),
+        Type::VerificationCode => at("immediately", &[Sms, Email]),
+        Type::Individual | Type::Campaign => at("immediately", &[Email, Sms, Push]),
+    };
+    let after = match kind {
+        Type::NoShowRecovery => BTreeSet::from([Ending::NoShow]),
+        _ => BTreeSet::new(),
+    };
+    Rule {
+        // Asking every client to confirm is something a business decides to do.
+        enabled: kind != Type::ConfirmationRequest,
+        steps,
+        strategy: Strategy::All,
+        late: LatePolicy::Grace,
+        quiet: QuietPolicy::Advance,
+        while_pending: true,
+        after,
     }
 }
 
 impl Rule {
     /// What holds for a type until the business changes it (SPEC §3).
-    pub fn default_for(kind: NotificationType) -> Self {
-        use Channel::{Email, Push, Sms};
-        let step = |timing: Timing, channels: &[Channel]| RuleStep {
-            timing,
-            channels: channels.iter().copied().collect(),
-        };
-        let now = |channels: &[Channel]| vec![step(Timing::Immediately, channels)];
-        let parsed = |text: &str, channels: &[Channel]| {
-            text.parse().ok().map(|timing| step(timing, channels)).into_iter().collect::<Vec<_>>()
-        };
-        let steps = match kind {
-            NotificationType::BookingCreated | NotificationType::BookingRescheduled => {
-                now(&[Email, Sms, Push])
-            }
-            NotificationType::BookingConfirmed | NotificationType::BookingCancelled => now(&[Email, Sms]),
-            NotificationType::Reminder => [
-                parsed("24h before start", &[Push]),
-                parsed("2h before start", &[Sms]),
-                parsed("1h before start", &[Push]),
-            ]
-            .concat(),
-            NotificationType::RunningLate => parsed("10m after start", &[Sms, Push]),
-            NotificationType::MissedBooking => now(&[Email]),
-            NotificationType::NoShowRecovery => parsed("1d after", &[Email, Sms, Push]),
-            _ => now(&[Email]),
-        };
-        let after = match kind {
-            NotificationType::NoShowRecovery => BTreeSet::from([Ending::NoShow]),
-            _ => BTreeSet::new(),
-        };
-        Self {
-            enabled: true,
-            steps,
-            late: LatePolicy::Grace,
-            quiet: QuietPolicy::Advance,
-            while_pending: true,
-            after,
-        }
+    pub fn default_for(kind: NotificationType) -> &'static Self {
+        &DEFAULTS[kind as usize]
     }
 
-    /// Whether the rule makes sense for `kind`: timings that fit the type, each once, on at least one channel.
+    /// Whether the rule, where it is on, sends on `channel` at `timing` for bookings made by `source`.
+    pub fn sends(&self, timing: &Timing, channel: Channel, source: Source) -> bool {
+        let fits = |step: &RuleStep| {
+            step.timing == *timing && step.channels.contains(&channel) && step.is_for(source)
+        };
+        self.enabled && self.steps.iter().any(fits)
+    }
+
+    /// Whether the rule makes sense for `kind`: timings that fit the type, on at least one channel, no message twice.
     pub fn check(&self, kind: NotificationType) -> Result<(), InvalidRule> {
         let wrong = |field: String, expected| Err(InvalidRule { field, expected });
         if self.steps.len() > 10 {
@@ -168,31 +233,31 @@ impl Rule {
             if step.channels.is_empty() {
                 return wrong(format!("steps[{index}].channels"), "at least one channel");
             }
-            if !seen.insert(step.timing.on_a_sample_day()) {
-                return wrong(format!("steps[{index}].timing"), "each timing once");
+            if step.sources.contains(&Source::System) {
+                return wrong(format!("steps[{index}].sources"), "\"online\", \"staff\" or both");
             }
-            let (fits, expected) = match kind {
-                NotificationType::Reminder => {
-                    (step.timing.leads_up(), "a time before the start, such as \"24h before start\"")
+            for (at, channel) in step.channels.iter().enumerate() {
+                for source in
+                    [Source::Online, Source::Staff].into_iter().filter(|source| step.is_for(*source))
+                {
+                    // Every timing of a kind that depends on the service is the same one.
+                    if !seen.insert((step.timing.on_a_sample_day(), *channel, source)) {
+                        return wrong(
+                            format!("steps[{index}].channels[{at}]"),
+                            "each channel once for each timing and source",
+                        );
+                    }
                 }
-                NotificationType::RunningLate => (
-                    matches!(step.timing, Timing::AfterStart(_)),
-                    "a time after the start, such as \"10m after start\"",
-                ),
-                _ => (
-                    matches!(step.timing, Timing::Immediately | Timing::After(_)),
-                    "\"immediately\" or a time after the event, such as \"10m after\"",
-                ),
-            };
-            if !fits {
+            }
+            if let Err(expected) = fits(&step.timing, kind) {
                 return wrong(format!("steps[{index}].timing"), expected);
             }
         }
         if self.enabled && self.steps.is_empty() {
             return wrong("steps".into(), "at least one step while the rule is enabled");
         }
-        if kind == NotificationType::RunningLate && self.steps.len() > 1 {
-            return wrong("steps".into(), "one step: a client is found late once");
+        if self.steps.len() > 1 && checked_once(kind) {
+            return wrong("steps".into(), "one step: the client is looked for once");
         }
         if self.enabled && kind == NotificationType::NoShowRecovery && self.after.is_empty() {
             return wrong("after".into(), "\"cancelled\", \"no_show\" or both");
@@ -201,9 +266,53 @@ impl Rule {
     }
 }
 
+impl RuleStep {
+    /// Whether it is for bookings made by `source`.
+    pub fn is_for(&self, source: Source) -> bool {
+        self.sources.is_empty() || self.sources.contains(&source)
+    }
+}
+
+/// Whether the type's timing is that of a check, of which a booking has one.
+fn checked_once(kind: NotificationType) -> bool {
+    matches!(kind, NotificationType::RunningLate | NotificationType::StaffUnconfirmed)
+}
+
+/// Whether a timing fits a type; what was expected, where it does not.
+fn fits(timing: &Timing, kind: NotificationType) -> Result<(), &'static str> {
+    use NotificationType as Type;
+    let (fits, expected) = match kind {
+        Type::Reminder | Type::ConfirmationRequest | Type::StaffUnconfirmed => {
+            (timing.leads_up(), "a time before the start, such as \"24h before start\"")
+        }
+        Type::RunningLate => {
+            (matches!(timing, Timing::AfterStart(_)), "a time after the start, such as \"10m after start\"")
+        }
+        Type::ReviewRequest => (
+            matches!(timing, Timing::AfterEnd(_) | Timing::After(_) | Timing::Immediately),
+            "a time after the end, such as \"2h after end\", or after the event, such as \"10m after\"",
+        ),
+        Type::RebookingReminder => (
+            matches!(timing, Timing::PerService | Timing::AfterEnd(_)),
+            "\"per service\" or a time after the end, such as \"30d after end\"",
+        ),
+        Type::VerificationCode
+        | Type::Individual
+        | Type::Campaign
+        | Type::WaitlistOffer
+        | Type::StaffRunningLate => (*timing == Timing::Immediately, "\"immediately\""),
+        _ => (
+            matches!(timing, Timing::Immediately | Timing::After(_)),
+            "\"immediately\" or a time after the event, such as \"10m after\"",
+        ),
+    };
+    if fits { Ok(()) } else { Err(expected) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     #[test]
     fn every_default_passes_its_own_check() {
@@ -212,6 +321,7 @@ mod tests {
             assert!(!rule.steps.is_empty(), "{kind} has no step");
             assert_eq!(rule.check(kind), Ok(()), "{kind}");
         }
+        assert_eq!(Rule::default_for(NotificationType::MissedBooking).steps[0].channels, [Channel::Email]);
     }
 
     #[test]
@@ -226,16 +336,43 @@ mod tests {
         assert_eq!(push, ["24h before start", "1h before start"]);
     }
 
+    #[rstest]
+    #[case("reminder", r#"[{"timing":"immediately","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case("reminder", r#"[{"timing":"1h before start","channels":[]}]"#, "steps[0].channels")]
+    #[case("reminder", r#"[{"timing":"1h before start","channels":["sms","sms"]}]"#, "steps[0].channels[1]")]
+    #[case("reminder", r#"[{"timing":"1h before start","channels":["sms"]},{"timing":"60m before start","channels":["push","sms"]}]"#, "steps[1].channels[1]")]
+    #[case("reminder", "[]", "steps")]
+    #[case(
+        "booking_created",
+        r#"[{"timing":"immediately","channels":["sms"],"sources":["system"]}]"#,
+        "steps[0].sources"
+    )]
+    #[case("booking_created", r#"[{"timing":"1h before start","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case(
+        "running_late",
+        r#"[{"timing":"5m after start","channels":["sms"]},{"timing":"9m after start","channels":["sms"]}]"#,
+        "steps"
+    )]
+    #[case("no_show_recovery", r#"[{"timing":"1d after","channels":["sms"]}]"#, "after")]
+    #[case("review_request", r#"[{"timing":"2h before start","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case("rebooking_reminder", r#"[{"timing":"2h after","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case("verification_code", r#"[{"timing":"2h after","channels":["sms"]}]"#, "steps[0].timing")]
+    fn a_rule_that_makes_no_sense_names_the_field(
+        #[case] kind: &str,
+        #[case] steps: &str,
+        #[case] field: &str,
+    ) {
+        let rule: Rule = serde_json::from_str(&format!(r#"{{"enabled":true,"steps":{steps}}}"#)).unwrap();
+        assert_eq!(rule.check(kind.parse().unwrap()).unwrap_err().field, field);
+    }
+
     #[test]
-    fn a_rule_that_makes_no_sense_names_the_field() {
-        let mut rule = Rule::default_for(NotificationType::Reminder);
-        rule.steps[1].timing = Timing::Immediately;
-        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps[1].timing");
-        rule.steps[1] = rule.steps[0].clone();
-        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().expected, "each timing once");
-        rule.steps[0].channels.clear();
-        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps[0].channels");
-        rule.steps.clear();
-        assert_eq!(rule.check(NotificationType::Reminder).unwrap_err().field, "steps");
+    fn a_channel_may_stand_once_for_each_source() {
+        let rule: Rule = serde_json::from_str(
+            r#"{"enabled":true,"steps":[{"timing":"immediately","channels":["email"],"sources":["online"]},
+                {"timing":"immediately","channels":["email","sms"],"sources":["staff"]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(rule.check(NotificationType::BookingCreated), Ok(()));
     }
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BookingId, BusinessId, ClientId, TaskId};
+use crate::ids::{BusinessId, ClientId, TaskId};
+use crate::subject::SubjectId;
 
 /// Something a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +15,9 @@ pub struct Task {
     pub id: TaskId,
     /// What it is about.
     pub kind: TaskKind,
-    /// The booking it is about.
-    pub booking_id: BookingId,
+    /// The booking or the occasion it is about.
+    #[serde(flatten)]
+    pub subject: SubjectId,
     /// The clients it is about.
     pub client_ids: Vec<ClientId>,
     /// Since when (UTC).
@@ -28,6 +30,8 @@ pub struct Task {
 pub enum TaskKind {
     /// The visit has begun and the client is not marked arrived: call, or free the slot (S55).
     RunningLate,
+    /// The client has not confirmed by the set time (S53).
+    Unconfirmed,
     /// A message on a paid channel may or may not have left; it is not repeated by itself.
     UnknownMessage,
 }

@@ -58,6 +58,12 @@ text!(
 );
 
 text!(
+    /// A text that staff writes to a client: 1 to 1000 characters, lines allowed.
+    Letter, InvalidLetter, "expected 1 to 1000 characters",
+    |text| (1..=1000).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() && c != '\n')
+);
+
+text!(
     /// A link that starts with `https://`, at most 500 printable ASCII characters.
     Link, InvalidLink, "expected a link that starts with https://, at most 500 characters",
     |text| text.len() <= 500

@@ -12,6 +12,7 @@ use crate::zone::Zone;
 /// - `10m after` the event, `2h after`, `3d after`
 /// - `24h before start`, `10m after start`, `2h after end`
 /// - `at 09:00 on the day`, `at 18:00 1d before`
+/// - `per service`: after the end, by the interval of the booking, else of the service
 ///
 /// Minutes and hours are exact; days keep the wall time across a change of the clocks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,10 +35,13 @@ pub enum Timing {
         /// Days before the day of the visit.
         days_before: u16,
     },
+    /// After the visit ends, by the interval of the booking, else of the service (S41, S75).
+    PerService,
 }
 
-/// A length of time in the unit it was given in: a minute to 90 days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A length of time in the unit it was given in: a minute to 366 days. Written as text: `10m`, `24h`, `21d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Interval {
     amount: u32,
     unit: Unit,
@@ -50,14 +54,14 @@ enum Unit {
     Days,
 }
 
-/// The longest interval: 90 days, in minutes.
-const LONGEST_MINUTES: u64 = 90 * 24 * 60;
+/// The longest interval: 366 days, in minutes.
+const LONGEST_MINUTES: u64 = 366 * 24 * 60;
 
 /// Why a text is not a timing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
-     \"at 09:00 on the day\" or \"at 18:00 1d before\" (1m to 90d), got \"{0}\""
+     \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"{0}\""
 )]
 pub struct InvalidTiming(String);
 
@@ -72,13 +76,21 @@ pub struct Anchors<'a> {
     pub end: Timestamp,
     /// The location's zone: whose wall times count.
     pub zone: &'a Zone,
+    /// After how long clients of this booking are invited again, if at all.
+    pub rebooking_after: Option<Interval>,
 }
 
+/// Why a text is not an interval.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a length of time such as \"10m\", \"24h\" or \"21d\" (1m to 366d)")]
+pub struct InvalidInterval;
+
 impl Timing {
-    /// The instant this timing names, counted from `anchors`. Out-of-range dates (beyond year 9999) give the nearest anchor.
-    pub fn resolve(&self, anchors: Anchors<'_>) -> Timestamp {
+    /// The instant this timing names, counted from `anchors`, or `None` where it names none: `per service` without an interval.
+    /// Out-of-range dates (beyond year 9999) give the nearest anchor.
+    pub fn resolve(&self, anchors: Anchors<'_>) -> Option<Timestamp> {
         let zone = anchors.zone;
-        match self {
+        Some(match self {
             Timing::Immediately => anchors.event,
             Timing::After(interval) => interval.after(anchors.event, zone),
             Timing::BeforeStart(interval) => interval.before(anchors.start, zone),
@@ -91,14 +103,16 @@ impl Timing {
                     .and_then(|day| zone.instant(day.to_datetime(*time)))
                     .unwrap_or(anchors.start)
             }
-        }
+            Timing::PerService => anchors.rebooking_after?.after(anchors.end, zone),
+        })
     }
 
     /// The instant it names for a visit on a day without a change of clocks: timings that agree on it are the same to people.
-    pub(crate) fn on_a_sample_day(&self) -> Timestamp {
+    pub(crate) fn on_a_sample_day(&self) -> Option<Timestamp> {
         let start = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365);
         let utc = Zone(jiff::tz::TimeZone::UTC);
-        self.resolve(Anchors { event: Timestamp::UNIX_EPOCH, start, end: start, zone: &utc })
+        let event = Timestamp::UNIX_EPOCH;
+        self.resolve(Anchors { event, start, end: start, zone: &utc, rebooking_after: None })
     }
 
     /// Whether the timing leads up to the visit, so that a booking made late can miss it.
@@ -177,6 +191,7 @@ impl std::fmt::Display for Timing {
             Timing::AtLocal { time, days_before } => {
                 write!(f, "at {:02}:{:02} {days_before}d before", time.hour(), time.minute())
             }
+            Timing::PerService => f.write_str("per service"),
         }
     }
 }
@@ -187,6 +202,7 @@ impl std::str::FromStr for Timing {
         let words: Vec<&str> = text.split_whitespace().collect();
         let timing = match words.as_slice() {
             ["immediately"] => Some(Timing::Immediately),
+            ["per", "service"] => Some(Timing::PerService),
             [length, "after"] => interval(length).map(Timing::After),
             [length, "before", "start"] => interval(length).map(Timing::BeforeStart),
             [length, "after", "start"] => interval(length).map(Timing::AfterStart),
@@ -229,6 +245,19 @@ pub(crate) fn wall_time(text: &str) -> Option<Time> {
     Time::new(number(hour)?, number(minute)?, 0, 0).ok()
 }
 
+impl TryFrom<String> for Interval {
+    type Error = InvalidInterval;
+    fn try_from(text: String) -> Result<Self, InvalidInterval> {
+        interval(&text).ok_or(InvalidInterval)
+    }
+}
+
+impl From<Interval> for String {
+    fn from(interval: Interval) -> String {
+        interval.to_string()
+    }
+}
+
 impl TryFrom<String> for Timing {
     type Error = InvalidTiming;
     fn try_from(text: String) -> Result<Self, InvalidTiming> {
@@ -245,6 +274,8 @@ impl From<Timing> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::tests::{ZONES, transitions};
+    use jiff::tz::AmbiguousOffset;
     use rstest::rstest;
 
     #[rstest]
@@ -256,6 +287,7 @@ mod tests {
     #[case("2h after end", "2026-03-29T12:00:00Z")]
     #[case("at 09:00 on the day", "2026-03-29T08:00:00Z")]
     #[case("at 18:00 1d before", "2026-03-28T18:00:00Z")]
+    #[case("per service", "2026-04-19T10:00:00Z")]
     fn s56_timings_resolve_in_the_zone_of_the_location(#[case] text: &str, #[case] expected: Timestamp) {
         let zone: Zone = "Europe/Lisbon".parse().unwrap(); // summer time from 2026-03-29T01:00Z
         let anchors = Anchors {
@@ -263,10 +295,11 @@ mod tests {
             start: "2026-03-29T09:00:00Z".parse().unwrap(), // 10:00 on the wall
             end: "2026-03-29T10:00:00Z".parse().unwrap(),
             zone: &zone,
+            rebooking_after: "21d".to_owned().try_into().ok(),
         };
         let timing: Timing = text.parse().unwrap();
         assert_eq!(timing.to_string(), text);
-        assert_eq!(timing.resolve(anchors), expected);
+        assert_eq!(timing.resolve(anchors), Some(expected));
     }
 
     #[rstest]
@@ -276,7 +309,7 @@ mod tests {
             "-5m before start",
             "0m after",
             "5 before start",
-            "91d after",
+            "367d after",
             "at 25:00 on the day",
             "at 9:00 on the day",
             "at 09:00 2h before",
@@ -288,7 +321,128 @@ mod tests {
         )]
         text: &str,
     ) {
-        assert!(text.parse::<Timing>().is_err());
+        let error = text.parse::<Timing>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "expected a timing such as \"immediately\", \"10m after\", \"24h before start\", \"2h after end\", \
+                 \"at 09:00 on the day\", \"at 18:00 1d before\" or \"per service\" (1m to 366d), got \"{text}\""
+            )
+        );
+    }
+
+    /// When `text` is due for a visit of an hour in `zone`.
+    fn due(text: &str, zone: &Zone, start: Timestamp) -> Timestamp {
+        let end = start + SignedDuration::from_hours(1);
+        let anchors = Anchors { event: start, start, end, zone, rebooking_after: None };
+        text.parse::<Timing>().unwrap().resolve(anchors).unwrap()
+    }
+
+    /// Where a wall time lies: at one instant; skipped, so that it counts as later by the gap; twice, so that the first counts.
+    /// Told by the offsets on both sides of the change and not by what `resolve` asks.
+    fn wall_instant(zone: &Zone, wall: jiff::civil::DateTime) -> Timestamp {
+        match zone.0.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(wall).unwrap(),
+            // The offset before the change, in both cases.
+            AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
+                before.to_timestamp(wall).unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn s25_s56_s71_fire_time_is_the_start_less_the_lead_across_every_change_of_the_clocks() {
+        let (mut changes, mut gaps, mut folds) = (0, 0, 0);
+        for name in ZONES {
+            let zone: Zone = name.parse().unwrap();
+            for change in transitions(&zone) {
+                changes += 1;
+                // Starts from two days before the change to three days after it, each 45 minutes.
+                for quarter in (-192..=288).step_by(3) {
+                    let start = change + SignedDuration::from_mins(quarter * 15);
+                    for lead in [1, 2, 24, 48] {
+                        assert_eq!(
+                            due(&format!("{lead}h before start"), &zone, start),
+                            start - SignedDuration::from_hours(lead),
+                            "hours are exact: {name} {start}"
+                        );
+                    }
+                    assert_eq!(due("90m before start", &zone, start), start - SignedDuration::from_mins(90));
+                    let wall = zone.at(start).datetime();
+                    for days in [1, 2] {
+                        let day = wall.checked_sub(Span::new().days(days)).unwrap();
+                        match zone.0.to_ambiguous_timestamp(day).offset() {
+                            AmbiguousOffset::Gap { .. } => gaps += 1,
+                            AmbiguousOffset::Fold { .. } => folds += 1,
+                            AmbiguousOffset::Unambiguous { .. } => {}
+                        }
+                        assert_eq!(
+                            due(&format!("{days}d before start"), &zone, start),
+                            wall_instant(&zone, day),
+                            "days keep the wall time: {name} {start}"
+                        );
+                    }
+                    for (time, days) in [("02:30", 0), ("00:00", 0), ("02:15", 1), ("18:00", 1), ("00:30", 2)]
+                    {
+                        let text = match days {
+                            0 => format!("at {time} on the day"),
+                            days => format!("at {time} {days}d before"),
+                        };
+                        let day = wall.date().checked_sub(Span::new().days(days)).unwrap();
+                        assert_eq!(
+                            due(&text, &zone, start),
+                            wall_instant(&zone, day.to_datetime(wall_time(time).unwrap())),
+                            "{text}: {name} {start}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(changes > 200 && gaps > 100 && folds > 100, "{changes} changes, {gaps} gaps, {folds} folds");
+    }
+
+    #[rstest]
+    // Moscow went back to winter time for good: +04:00 to +03:00 on 2014-10-26 at 02:00.
+    #[case("Europe/Moscow", "24h before start", "2014-10-26T07:00:00Z", "2014-10-25T07:00:00Z")] // 11:00 on the wall
+    #[case("Europe/Moscow", "1d before start", "2014-10-26T07:00:00Z", "2014-10-25T06:00:00Z")] // 10:00 on the wall
+    #[case("Europe/Moscow", "at 01:30 on the day", "2014-10-26T07:00:00Z", "2014-10-25T21:30:00Z")]
+    // twice: the first
+    // São Paulo went forward at midnight: 2018-11-04 began at 01:00. Since 2019 it changes no clocks.
+    #[case("America/Sao_Paulo", "at 00:00 on the day", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z")] // 01:00
+    #[case("America/Sao_Paulo", "at 00:30 on the day", "2018-11-04T12:00:00Z", "2018-11-04T03:30:00Z")] // 01:30
+    #[case("America/Sao_Paulo", "1d before start", "2018-11-04T12:00:00Z", "2018-11-03T13:00:00Z")]
+    #[case("America/Sao_Paulo", "1d before start", "2026-11-01T12:00:00Z", "2026-10-31T12:00:00Z")]
+    // Casablanca puts its clocks back for Ramadan, 2026-02-15 to 2026-03-22.
+    #[case("Africa/Casablanca", "1d before start", "2026-02-15T10:00:00Z", "2026-02-14T09:00:00Z")]
+    #[case("Africa/Casablanca", "24h before start", "2026-02-15T10:00:00Z", "2026-02-14T10:00:00Z")]
+    #[case("Africa/Casablanca", "at 18:00 1d before", "2026-03-22T09:00:00Z", "2026-03-21T18:00:00Z")]
+    // Kathmandu is 5:45 ahead.
+    #[case("Asia/Kathmandu", "at 09:00 on the day", "2026-01-02T10:00:00Z", "2026-01-02T03:15:00Z")]
+    #[case("Asia/Kathmandu", "1d before start", "2026-01-02T10:00:00Z", "2026-01-01T10:00:00Z")]
+    // Lord Howe changes by half an hour: 2026-10-04 at 02:00 to 02:30.
+    #[case("Australia/Lord_Howe", "1d before start", "2026-10-04T00:00:00Z", "2026-10-03T00:30:00Z")]
+    #[case("Australia/Lord_Howe", "at 02:15 on the day", "2026-10-04T00:00:00Z", "2026-10-03T15:45:00Z")] // 02:45
+    // Apia skipped 2011-12-30: what falls on it comes a day later by the wall.
+    #[case("Pacific/Apia", "24h before start", "2011-12-30T20:00:00Z", "2011-12-29T20:00:00Z")] // two dates before
+    #[case("Pacific/Apia", "1d before start", "2011-12-31T20:00:00Z", "2011-12-30T20:00:00Z")]
+    #[case("Pacific/Apia", "2d before start", "2011-12-30T20:00:00Z", "2011-12-29T20:00:00Z")]
+    #[case("Pacific/Apia", "at 09:00 1d before", "2011-12-30T20:00:00Z", "2011-12-30T19:00:00Z")] // the 31st: the same day
+    fn s56_timings_across_famous_changes_of_the_clocks(
+        #[case] zone: &str,
+        #[case] text: &str,
+        #[case] start: Timestamp,
+        #[case] expected: Timestamp,
+    ) {
+        assert_eq!(due(text, &zone.parse().unwrap(), start), expected);
+    }
+
+    #[test]
+    fn s56_a_timing_beyond_the_years_there_are_is_its_anchor() {
+        let zone: Zone = "UTC".parse().unwrap();
+        let first = "-009999-01-02T01:59:59Z".parse::<Timestamp>().unwrap();
+        for text in ["2d before start", "at 09:00 3d before", "366d before start"] {
+            assert_eq!(due(text, &zone, first), first, "{text}");
+        }
     }
 
     proptest::proptest! {

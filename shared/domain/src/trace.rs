@@ -1,5 +1,7 @@
 //! The decision trace: each check a message went through, with its inputs and its verdict, in order.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ pub struct Finding {
     /// What came of it.
     pub verdict: Verdict,
     /// The inputs, readable by staff; holds no name, and addresses only masked.
-    pub because: String,
+    pub because: Cow<'static, str>,
 }
 
 /// What a check looks at, in the order in which the checks are made.
@@ -20,14 +22,22 @@ pub struct Finding {
 pub enum Check {
     /// Is the message still owed by the booking as it is now?
     Owed,
-    /// Is there an address for the channel?
-    Address,
+    /// Is the address suppressed?
+    Suppression,
     /// Has the business forbidden it on the client card (S44, S45)?
     Ban,
-    /// Was the operation made without a notice (S31)?
+    /// Has the client agreed to marketing (S43)?
+    Marketing,
+    /// Was the operation made without a notice, or with one in any case (S31, S35)?
     Notify,
+    /// Is it switched on by the rule that prevails (S13, S57, S58)?
+    Switch,
     /// Has the business taken the paid sms option (S15)?
     SmsOption,
+    /// Is there an address for the channel?
+    Address,
+    /// Does another channel stand before it in the cascade (S4)?
+    Cascade,
     /// Does the client have a future booking, so that no invitation is needed (S1)?
     FutureBooking,
     /// Was the booking made too late for this timing?
@@ -72,7 +82,7 @@ impl Trace {
     }
 
     /// Notes a check.
-    pub fn note(&mut self, check: Check, verdict: Verdict, because: impl Into<String>) {
+    pub fn note(&mut self, check: Check, verdict: Verdict, because: impl Into<Cow<'static, str>>) {
         self.findings.push(Finding { check, verdict, because: because.into() });
     }
 }

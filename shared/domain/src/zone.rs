@@ -56,9 +56,40 @@ impl<'de> Deserialize<'de> for Zone {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use rstest::rstest;
+
+    /// Zones that differ in offset, in hemisphere, in the size and the hour of the change of clocks, or that gave it up.
+    pub(crate) const ZONES: [&str; 20] = [
+        "Europe/Moscow",
+        "America/Sao_Paulo",
+        "Africa/Casablanca",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "America/New_York",
+        "Europe/Lisbon",
+        "Asia/Tehran",
+        "America/St_Johns",
+        "Pacific/Chatham",
+        "Africa/Cairo",
+        "Europe/Berlin",
+        "America/Santiago",
+        "Asia/Beirut",
+        "America/Havana",
+        "Australia/Sydney",
+        "America/Scoresbysund",
+        "Antarctica/Troll",
+        "Asia/Gaza",
+    ];
+
+    /// The instants at which a zone's clocks change, from 2020 to 2030.
+    pub(crate) fn transitions(zone: &Zone) -> Vec<Timestamp> {
+        let instant = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (from, until) = (instant("2020-01-01T00:00:00Z"), instant("2031-01-01T00:00:00Z"));
+        zone.0.following(from).map(|change| change.timestamp()).take_while(|at| *at < until).collect()
+    }
 
     #[rstest]
     #[case("Europe/Lisbon", "2026-03-29T01:30", "2026-03-29T01:30:00Z")] // skipped: read as 02:30 summer time

@@ -73,7 +73,7 @@ impl World {
                 }
                 Item::Task(task) => match state.messages().find(|m| m.id.as_str() == task.id.as_str()) {
                     Some(message) => end.unknown_tasks.push(label(message)),
-                    None => end.facts.push(renamed(format!("task {:?} {:?}", task.kind, task.booking_id))),
+                    None => end.facts.push(renamed(format!("task {:?} {:?}", task.kind, task.subject))),
                 },
                 item => end.facts.push(renamed(line(item))),
             }
@@ -101,7 +101,7 @@ fn line(item: &Item) -> String {
         }
         Item::Answer(answer) => format!("answer {} {} {}", answer.key_hash, answer.request_hash, answer.etag),
         // The due time of a check follows from the booking's, which is compared.
-        Item::Check(check) => format!("check {:?} {:?} {}", check.booking_id, check.kind, check.withdrawn),
+        Item::Check(check) => format!("check {:?} {:?} {}", check.subject, check.kind, check.withdrawn),
         Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
         other => format!("{other:?}"),
     }

@@ -8,8 +8,9 @@ use domain::ids::{BookingId, MessageId};
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
 use domain::rule::{Ending, Rules};
+use domain::subject::SubjectId;
 
-use crate::world::{Sent, State, World};
+use crate::world::{Changed, Sent, State, World};
 
 /// Checks the state and notes what does not hold.
 pub(crate) fn check(state: &mut State) {
@@ -44,7 +45,12 @@ fn nobody_is_forgotten(state: &State, found: &mut Vec<String>) {
             |due: &Due| matches!(&due.what, DueWhat::Message { message_id, .. } if message_id == &message.id);
         let queued = || state.queue.iter().any(|copy| is_it(&copy.due));
         let timer = || state.timers.values().any(is_it);
-        let planned_again = || state.stream.iter().any(|refs| refs.booking_id == message.booking_id);
+        let planned_again = || {
+            state
+                .stream
+                .iter()
+                .any(|changed| matches!(changed, Changed::Subject(refs) if refs.subject == message.subject))
+        };
         let cared_for = match message.status {
             MessageStatus::Planned | MessageStatus::Deferred => timer() || queued(),
             MessageStatus::Queued => queued() || planned_again(),
@@ -59,23 +65,22 @@ fn nobody_is_forgotten(state: &State, found: &mut Vec<String>) {
 
 /// A cancelled booking's client hears of the cancellation, and is invited again where the rule says so. Asked at the moment `message` leaves.
 pub(crate) fn check_leaving(state: &mut State, message: &Message) {
-    let key = Key::Booking(message.business_id.clone(), message.booking_id.clone());
-    let cancelled = matches!(
-        state.items.get(&key).map(|stored| &stored.item),
-        Some(Item::Booking(booking)) if booking.status == Status::Cancelled
-    );
+    let SubjectId::Booking(booking_id) = &message.subject else { return };
+    let key = Key::Booking(message.business_id.clone(), booking_id.clone());
+    let Some(Item::Booking(booking)) = state.items.get(&key).map(|stored| &stored.item) else { return };
     let about_that = match message.kind {
-        NotificationType::BookingCancelled => true,
+        NotificationType::BookingCancelled | NotificationType::StaffBookingCancelled => true,
         NotificationType::NoShowRecovery => {
-            let rules =
-                match state.items.get(&Key::Rules(message.business_id.clone())).map(|stored| &stored.item) {
-                    Some(Item::Rules(rules)) => rules.clone(),
-                    _ => Rules::defaults(message.business_id.clone()),
-                };
+            let key = Key::RulesVersion(booking.business_id.clone(), booking.rules_version);
+            let rules = match state.items.get(&key).map(|stored| &stored.item) {
+                Some(Item::RulesVersion(rules)) => rules.clone(),
+                _ => Rules::defaults(message.business_id.clone()),
+            };
             rules.of(message.kind).after.contains(&Ending::Cancelled)
         }
         _ => false,
     };
+    let cancelled = booking.status == Status::Cancelled;
     if cancelled && !about_that && !state.cancelled_under_way {
         state.violations.push(format!("{} left for a cancelled booking", label(message)));
     }
@@ -83,8 +88,8 @@ pub(crate) fn check_leaving(state: &mut State, message: &Message) {
 
 /// A message as a reader of a failed test knows it.
 pub(crate) fn label(message: &Message) -> String {
-    let Message { kind, step, channel, client_id, revision, booking_id, .. } = message;
-    format!("{kind} {step} by {channel} to {client_id} (booking {booking_id}, revision {revision})")
+    let Message { kind, step, channel, recipient, revision, subject, .. } = message;
+    format!("{kind} {step} by {channel} to {recipient} (booking {subject}, revision {revision})")
 }
 
 impl World {

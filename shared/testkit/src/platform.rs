@@ -5,18 +5,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use app::check_attendance::check_attendance;
+use app::check_booking::check_booking;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
-use app::plan_booking::plan_booking;
 use app::plan_client::plan_client;
-use app::ports::{Due, DueWhat, NewId, Refs};
+use app::plan_subject::plan_subject;
+use app::ports::{Due, DueWhat, NewId};
+use app::roll_out::roll_out;
 use domain::ids::ClientId;
 use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::salon::salon_id;
-use crate::world::{Queued, World};
+use crate::world::{Changed, Queued, World};
 
 /// How long a received queue message stays hidden, as in template.yaml.
 const VISIBILITY: SignedDuration = SignedDuration::from_secs(120);
@@ -103,9 +104,12 @@ impl World {
         panic!("a request is never answered");
     }
 
-    /// Plans a booking as the stream does.
-    pub async fn plan(&self, refs: &Refs) -> bool {
-        plan_booking(self, self, self, refs, self.now()).await.is_ok()
+    /// Deals with a stream record as the stream's function does.
+    pub async fn plan(&self, changed: &Changed) -> bool {
+        match changed {
+            Changed::Subject(refs) => plan_subject(self, self, self, refs, self.now()).await.is_ok(),
+            Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
+        }
     }
 
     /// Plans what a client of the salon has ahead as the stream does after a change on the card: again and again until it is done.
@@ -126,7 +130,7 @@ impl World {
     pub async fn take(&self, due: &Due) -> bool {
         let wall = self.now();
         match &due.what {
-            DueWhat::Check { .. } => check_attendance(self, self, due, wall).await.is_ok(),
+            DueWhat::Check { .. } => check_booking(self, self, due, wall).await.is_ok(),
             DueWhat::Message { .. } => {
                 let holder = self.new_id();
                 let shift = Shift { holder: &holder, wall, until: wall + INVOCATION };
@@ -164,7 +168,7 @@ impl World {
     }
 
     /// The oldest stream record that is not dealt with.
-    pub fn stream_record(&self) -> Option<Refs> {
+    pub fn stream_record(&self) -> Option<Changed> {
         self.state().stream.front().cloned()
     }
 
@@ -181,10 +185,10 @@ impl World {
     /// `false` when there is nothing.
     pub fn step(&self, until: Timestamp) -> bool {
         let twice = self.state().twice;
-        if let Some(refs) = self.stream_record() {
-            let done = matches!(self.run(self.plan(&refs)), Run::Finished(true));
+        if let Some(changed) = self.stream_record() {
+            let done = matches!(self.run(self.plan(&changed)), Run::Finished(true));
             if done && twice {
-                self.run(self.plan(&refs));
+                self.run(self.plan(&changed));
             }
             if !done {
                 self.wait(SignedDuration::from_secs(1));

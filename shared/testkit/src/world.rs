@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 
 use app::ports::{
-    Address, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List, Listed,
-    NewId, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger, Refs, SetTimer, Stored,
-    Write, WriteError, WriteFacts, WriteLedger,
+    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List,
+    Listed, NewId, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger, Refs, SetTimer,
+    Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
 use domain::booking::Booking;
 use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::message::Message;
+use domain::subject::SubjectId;
 use domain::template::Content;
 use jiff::{SignedDuration, Timestamp};
 
@@ -87,6 +88,26 @@ impl Fault {
     }
 }
 
+/// What a stream record is about, as in `functions/booking-stream`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// A booking or an occasion.
+    Subject(Refs),
+    /// A business's settings.
+    Rollout(BusinessId),
+}
+
+impl Changed {
+    fn of(item: &Item) -> Option<Self> {
+        match item {
+            Item::Booking(booking) => Some(Changed::Subject(Refs::from(booking))),
+            Item::Occasion(occasion) => Some(Changed::Subject(Refs::from(occasion))),
+            Item::Rollout(rollout) => Some(Changed::Rollout(rollout.business_id.clone())),
+            _ => None,
+        }
+    }
+}
+
 /// A message in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
@@ -118,8 +139,8 @@ pub struct Sent {
 pub struct State {
     pub(crate) wall: Timestamp,
     pub(crate) items: HashMap<Key, Stored>,
-    /// Changed bookings whose stream records are not dealt with yet, oldest first.
-    pub(crate) stream: VecDeque<Refs>,
+    /// What has changed and whose stream records are not dealt with yet, oldest first.
+    pub(crate) stream: VecDeque<Changed>,
     pub(crate) timers: BTreeMap<String, Due>,
     pub(crate) queue: Vec<Queued>,
     pub(crate) outbox: Vec<Sent>,
@@ -183,9 +204,7 @@ impl State {
             let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
             assert_eq!(&read_back, item, "what is written reads back the same");
             self.items.insert(item.key(), Stored { item: item.clone(), version });
-            if let Item::Booking(booking) = item {
-                self.stream.push_back(Refs::from(booking));
-            }
+            self.stream.extend(Changed::of(item));
         }
         Ok(())
     }
@@ -280,10 +299,17 @@ impl World {
         }
     }
 
-    /// Puts a stream record there once more for every booking.
+    /// Puts a stream record there once more for every booking and every occasion.
     pub fn repeat_stream(&self) {
-        let refs: Vec<Refs> = self.bookings().iter().map(Refs::from).collect();
-        self.state().stream.extend(refs);
+        let mut state = self.state();
+        let mut changed: Vec<Changed> = state
+            .items
+            .values()
+            .filter(|stored| matches!(stored.item, Item::Booking(_) | Item::Occasion(_)))
+            .filter_map(|stored| Changed::of(&stored.item))
+            .collect();
+        changed.sort_by_key(|changed| format!("{changed:?}"));
+        state.stream.extend(changed);
     }
 
     /// What the queues hold.
@@ -488,6 +514,8 @@ fn listed(item: &Item, business_id: &BusinessId, kind: Kind) -> Option<String> {
         (Item::Resource(x), Kind::Resources) => (&x.business_id, x.id.to_string()),
         (Item::Service(x), Kind::Services) => (&x.business_id, x.id.to_string()),
         (Item::Client(x), Kind::Clients) => (&x.business_id, x.id.to_string()),
+        (Item::Staff(x), Kind::Staff) => (&x.business_id, x.id.to_string()),
+        (Item::WaitlistEntry(x), Kind::Waitlist) => (&x.business_id, x.id.to_string()),
         (Item::Task(x), Kind::Tasks) => (&x.business_id, x.id.to_string()),
         _ => return None,
     };
@@ -514,19 +542,19 @@ impl ReadLedger for World {
     async fn ledger_of(
         &self,
         business_id: &BusinessId,
-        booking_id: &BookingId,
+        subject: &SubjectId,
     ) -> Result<Vec<Stored>, PortError> {
         self.port(Call::Read, |state| {
-            let of_this_booking = |key: &Key| match key {
-                Key::Message(business, booking, _) | Key::Check(business, booking, _) => {
-                    (business, booking) == (business_id, booking_id)
+            let of_this_subject = |key: &Key| match key {
+                Key::Message(business, of, _) | Key::Check(business, of, _) => {
+                    (business, of) == (business_id, subject)
                 }
                 _ => false,
             };
             let mut rows: Vec<Stored> = state
                 .items
                 .iter()
-                .filter(|(key, _)| of_this_booking(key))
+                .filter(|(key, _)| of_this_subject(key))
                 .map(|(_, stored)| stored.clone())
                 .collect();
             rows.sort_by_key(|stored| format!("{:?}", stored.item.key()));
@@ -550,7 +578,8 @@ impl ClientBookings for World {
                 .filter_map(|stored| match &stored.item {
                     Item::Participation(part)
                         if (&part.business_id, &part.client_id) == (business_id, client_id)
-                            && part.start >= from =>
+                            && part.start >= from
+                            && part.ahead =>
                     {
                         Some(part.clone())
                     }
@@ -560,6 +589,36 @@ impl ClientBookings for World {
             parts.sort_by_key(|part| (part.start, part.booking_id.clone()));
             parts.truncate(100);
             parts
+        })
+        .await
+    }
+}
+
+impl Calendar for World {
+    async fn bookings_after(
+        &self,
+        business_id: &BusinessId,
+        after: &(Timestamp, Option<BookingId>),
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, BookingId)>, PortError> {
+        self.port(Call::Read, |state| {
+            let mut found: Vec<(Timestamp, BookingId)> = state
+                .items
+                .values()
+                .filter_map(|stored| match &stored.item {
+                    Item::Booking(booking) if booking.business_id == *business_id => {
+                        Some((booking.start, booking.id.clone()))
+                    }
+                    _ => None,
+                })
+                .filter(|(start, id)| match &after.1 {
+                    Some(last) => (start, id) > (&after.0, last),
+                    None => *start > after.0,
+                })
+                .collect();
+            found.sort();
+            found.truncate(usize::try_from(limit).unwrap());
+            found
         })
         .await
     }

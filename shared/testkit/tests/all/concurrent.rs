@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use testkit::platform::interleave;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, salon, salon_id};
-use testkit::world::World;
+use testkit::world::{Changed, World};
 
 async fn book(world: &World, key: Option<&str>, new: &NewBooking) -> Result<Done<Booking>, AppError> {
     let once = key.map(|key| Once::new(key, format!("{new:?}").as_bytes()));
@@ -50,7 +50,7 @@ fn with_capacity(capacity: u32) -> World {
 }
 
 fn the_booking(world: &World) -> BookingId {
-    world.messages()[0].booking_id.clone()
+    world.bookings()[0].id.clone()
 }
 
 /// Rui's booking for Tuesday at ten, at eight o'clock on that day: the sms that reminds of it is in the queue.
@@ -290,9 +290,9 @@ fn a_late_run_of_planning_takes_nothing_from_a_newer_one() {
             assert!(world.plan(&refs).await);
         },
         async |world| {
-            let id = world.stream_record().unwrap().booking_id;
+            let id = world.bookings()[0].id.clone();
             change(world, &id, move_to("2026-11-25T15:00")).await.unwrap();
-            assert!(world.plan(&world.refs(&id)).await);
+            assert!(world.plan(&Changed::Subject(world.refs(&id))).await);
         },
         |world, _, (), ()| {
             // The newer run was the last that the stream asked for.

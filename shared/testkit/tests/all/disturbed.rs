@@ -56,7 +56,7 @@ fn deliver_all(world: &World) {
 }
 
 fn only_booking(world: &World) -> BookingId {
-    world.messages()[0].booking_id.clone()
+    world.bookings()[0].id.clone()
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn edit_catalogue_creates() {
                 .request(|| async {
                     let business_id = &salon_id();
                     let edit = Edit { business_id, once: Some(&once), if_match: None, now: world.now() };
-                    edit_catalogue::create(world, edit, item.clone(), None).await
+                    edit_catalogue::create(world, edit, item.clone(), &[]).await
                 })
                 .unwrap();
         },
@@ -303,7 +303,7 @@ fn edit_catalogue_updates() {
                     let business_id = &salon_id();
                     let edit = Edit { business_id, once: Some(&once), if_match: Some(1), now: world.now() };
                     let key = Key::Business(salon_id());
-                    edit_catalogue::update(world, edit, key, None, |before| match before {
+                    edit_catalogue::update(world, edit, key, &[], |before| match before {
                         Some(Item::Business(business)) => Ok(Item::Business(patch.apply(business))),
                         _ => Err(AppError::NotFound { what: "business" }),
                     })

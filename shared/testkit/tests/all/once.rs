@@ -87,7 +87,7 @@ fn an_edit_of_an_older_version_is_refused() {
     let turn_off_sms = || {
         let edit = Edit { business_id: &business_id, once: None, if_match: Some(1), now: world.now() };
         let patch = BusinessPatch { sms_enabled: Some(false), ..BusinessPatch::default() };
-        edit_catalogue::update(&world, edit, Key::Business(salon_id()), None, move |before| match before {
+        edit_catalogue::update(&world, edit, Key::Business(salon_id()), &[], move |before| match before {
             Some(Item::Business(business)) => Ok(Item::Business(patch.apply(business))),
             _ => Err(AppError::NotFound { what: "business" }),
         })

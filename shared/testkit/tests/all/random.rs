@@ -5,12 +5,13 @@
 
 use app::change_booking::Change;
 use app::create_booking::NewBooking;
-use app::edit_catalogue::{self, BusinessPatch, Edit, with_rule};
+use app::edit_catalogue::{self, BusinessPatch, Edit};
+use app::edit_rules::{Apply, edit_rules};
 use app::error::AppError;
 use app::ports::{Item, Key};
 use domain::channel::Channel;
 use domain::notification_type::NotificationType;
-use domain::rule::{Ending, Rule};
+use domain::rule::{Ending, Rule, Rules};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use testkit::salon::{haircut, move_to, online, salon, salon_id};
@@ -117,17 +118,23 @@ fn play(world: &World, number: usize, act: &Act) {
                 other => panic!("{other:?}"),
             })
         }
-        Act::Invite(cancelled) => edit(world, Key::Rules(salon_id()), |item| {
-            let rules = match item {
-                Some(Item::Rules(rules)) => Some(rules),
-                _ => None,
+        Act::Invite(cancelled) => {
+            let change = |mut rules: Rules| {
+                let mut rule = Rule::default_for(NotificationType::NoShowRecovery).clone();
+                if *cancelled {
+                    rule.after.insert(Ending::Cancelled);
+                }
+                rules.changed.insert(NotificationType::NoShowRecovery, rule);
+                Ok(rules)
             };
-            let mut rule = Rule::default_for(NotificationType::NoShowRecovery);
-            if *cancelled {
-                rule.after.insert(Ending::Cancelled);
-            }
-            Item::Rules(with_rule(rules, &salon_id(), NotificationType::NoShowRecovery, &rule).unwrap())
-        }),
+            let (business_id, apply) =
+                (salon_id(), if *cancelled { Apply::AllUpcoming } else { Apply::NewBookingsOnly });
+            let edited = world.request(|| {
+                let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
+                edit_rules(world, edit, apply, change)
+            });
+            edited.unwrap();
+        }
         Act::Steps(many) => {
             for _ in 0..*many {
                 world.step(Timestamp::MAX);
@@ -146,7 +153,7 @@ fn edit(world: &World, key: Key, change: impl Fn(Option<Item>) -> Item) {
     let business_id = salon_id();
     let edited = world.request(|| {
         let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
-        edit_catalogue::update(world, edit, key.clone(), None, |before| Ok(change(before)))
+        edit_catalogue::update(world, edit, key.clone(), &[], |before| Ok(change(before)))
     });
     edited.unwrap();
 }

@@ -49,7 +49,7 @@ fn an_email_that_may_have_left_is_unknown_when_it_is_no_longer_owed() {
     // It leaves, and the answer is lost. Before it comes again the booking is cancelled.
     world.plan_faults([(2, Fault::FailAfter)]);
     world.bring();
-    let id = world.messages()[0].booking_id.clone();
+    let id = world.bookings()[0].id.clone();
     world.change("cancel", &id, app::change_booking::Change::Cancel).unwrap();
     world.pass_until(instant("2026-11-20T13:00:00Z"));
     let created =
@@ -64,7 +64,7 @@ fn an_email_under_which_the_sandbox_died_is_unknown_when_it_is_no_longer_owed() 
     let world = due("eva");
     world.plan_faults([(2, Fault::CrashAfter)]);
     world.bring();
-    let id = world.messages()[0].booking_id.clone();
+    let id = world.bookings()[0].id.clone();
     world.change("cancel", &id, app::change_booking::Change::Cancel).unwrap();
     world.pass_until(instant("2026-11-20T13:00:00Z"));
     let created =

@@ -16,7 +16,7 @@ use rstest::rstest;
 use serde_json::json;
 use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, business, haircut, move_to, parsed, read, salon, salon_id};
-use testkit::world::World;
+use testkit::world::{Changed, World};
 
 /// The salon, with a location, a resource, a service and a client nobody else has, and a barber next door whose things have
 /// the same ids otherwise.
@@ -99,10 +99,10 @@ fn a_resource_at_anothers_location_is_refused() {
     let fields: ResourceFields =
         read(json!({ "location_id": "alfama", "name": "Chair", "kind": "equipment" }));
     let business_id = barber();
-    let need = fields.need(&business_id);
-    let item = Item::Resource(fields.with_id(business_id.clone(), parsed("chair")).unwrap());
+    let needs = fields.needs(&business_id).unwrap();
+    let item = Item::Resource(fields.with_id(business_id.clone(), parsed("chair"), vec![]).unwrap());
     let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
-    let refused = finished(world.run(edit_catalogue::create(&world, edit, item, Some(need))));
+    let refused = finished(world.run(edit_catalogue::create(&world, edit, item, &needs)));
     assert!(
         matches!(&refused, Err(AppError::Invalid { field, .. }) if field == "location_id"),
         "{refused:?}"
@@ -146,7 +146,7 @@ fn a_due_message_with_anothers_booking_moves_nothing() {
     let delivered = finished(world.run(deliver(&world, &world, &world.carrier(&due), &due, shift)));
     assert_eq!(delivered.unwrap(), Delivered::Gone);
     let refs = Refs { business_id: barber(), ..world.refs(&id) };
-    assert!(finished(world.run(world.plan(&refs))));
+    assert!(finished(world.run(world.plan(&Changed::Subject(refs)))));
     assert_eq!(world.end_state(), before);
 }
 

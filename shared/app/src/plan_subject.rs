@@ -1,4 +1,4 @@
-//! Making the messages that should exist for a booking exist, and no others.
+//! Making the messages that should exist for a booking or an occasion exist, and no others.
 //!
 //! The order is what makes it safe to die anywhere: timers are set before the rows they belong to are written, rows are written before
 //! they are queued and timers are withdrawn.
@@ -10,9 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::ids::{CheckId, ClientId, MessageId};
-use domain::message::{AttendanceCheck, Message, MessageStatus};
+use domain::facts::Subject;
+use domain::ids::{CheckId, MessageId};
+use domain::message::{CheckRow, Message, MessageStatus};
 use domain::plan::plan;
+use domain::recipient::Recipient;
 use domain::reconcile::{Difference, QUEUED_AHEAD, reconcile};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -38,8 +40,8 @@ pub struct Planned {
     pub queued: usize,
 }
 
-/// Plans the booking `refs` names, as it is now. `now` (UTC) is the later of the clock and the event's own time.
-pub async fn plan_booking(
+/// Plans what `refs` names, as it is now. `now` (UTC) is the later of the clock and the event's own time.
+pub async fn plan_subject(
     store: &(impl Read + ReadLedger + WriteLedger),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
@@ -49,13 +51,16 @@ pub async fn plan_booking(
     for _ in 0..TRIES {
         // The ledger first, the facts second: no run withdraws, on older facts, what a newer one has planned. A row that changes in between
         // refuses the write by its version.
-        let ledger = Ledger::new(store.ledger_of(&refs.business_id, &refs.booking_id).await?);
+        let ledger = Ledger::new(store.ledger_of(&refs.business_id, &refs.subject).await?);
         let Some(loaded) = load_facts(store, refs, &[]).await? else {
             return Ok(Planned::default());
         };
         let facts = &loaded.facts;
-        let refs = Refs::from(&facts.booking);
-        let now = facts.booking.history.last().map_or(now, |event| now.max(event.at));
+        let refs = Refs::from(facts);
+        let now = match &facts.subject {
+            Subject::Booking(booking) => booking.history.last().map_or(now, |event| now.max(event.at)),
+            Subject::Occasion(occasion, _) => now.max(occasion.at),
+        };
         let difference = reconcile(facts, &plan(facts, now), &ledger.messages, &ledger.checks, now);
 
         set_timers(timers, queues, &refs, &difference, now).await?;
@@ -70,13 +75,13 @@ pub async fn plan_booking(
         )?;
         return Ok(Planned { changed: difference.messages.len() + difference.checks.len(), queued });
     }
-    Err(PortError::Retryable { operation: "planning a booking", source: "its ledger kept changing".into() })
+    Err(PortError::Retryable { operation: "planning", source: "the ledger kept changing".into() })
 }
 
-/// The rows of one booking.
+/// The rows of one subject.
 struct Ledger {
     messages: Vec<Message>,
-    checks: Vec<AttendanceCheck>,
+    checks: Vec<CheckRow>,
     message_versions: BTreeMap<MessageId, u64>,
     check_versions: BTreeMap<CheckId, u64>,
 }
@@ -115,11 +120,12 @@ fn waits(message: &Message) -> bool {
 }
 
 fn due_of(message: &Message, refs: &Refs) -> Due {
-    let what = DueWhat::Message { message_id: message.id.clone(), channel: message.channel };
+    let what =
+        DueWhat::Message { message_id: message.id.clone(), channel: message.channel, kind: message.kind };
     Due { what, refs: refs.clone(), at: message.due }
 }
 
-fn due_of_check(check: &AttendanceCheck, refs: &Refs) -> Due {
+fn due_of_check(check: &CheckRow, refs: &Refs) -> Due {
     let what = DueWhat::Check { check_id: check.id.clone(), kind: check.kind };
     Due { what, refs: refs.clone(), at: check.due }
 }
@@ -146,16 +152,16 @@ async fn set_timers(
     .map(|_| ())
 }
 
-fn client_of(write: &Write) -> Option<&ClientId> {
-    write.item.message().map(|message| &message.client_id)
+fn recipient_of(write: &Write) -> Option<&Recipient> {
+    write.item.message().map(|message| &message.recipient)
 }
 
-/// Cuts rows sorted by client into transactions, between clients where they fit.
+/// Cuts rows sorted by recipient into transactions, between recipients where they fit.
 fn parts(writes: &[Write]) -> Vec<&[Write]> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut next = 0;
-    for rows in writes.chunk_by(|one, other| client_of(one) == client_of(other)) {
+    for rows in writes.chunk_by(|one, other| recipient_of(one) == recipient_of(other)) {
         if next > start && next + rows.len() - start > ROWS {
             parts.push(&writes[start..next]);
             start = next;
@@ -187,8 +193,8 @@ async fn write_rows(
         item: Item::Check(check.clone()),
     });
     let mut writes: Vec<Write> = messages.chain(checks).collect();
-    // All rows of a client go into one transaction: a row that is missing beside others was not owed when they were written.
-    writes.sort_by(|one, other| client_of(one).cmp(&client_of(other)));
+    // All rows of a recipient go into one transaction: a row that is missing beside others was not owed when they were written.
+    writes.sort_by(|one, other| recipient_of(one).cmp(&recipient_of(other)));
     for part in parts(&writes) {
         store.write_ledger(part.to_vec()).await?;
     }

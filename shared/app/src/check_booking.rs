@@ -1,4 +1,4 @@
-//! Checking attendance when a check comes due, and writing down what was found as a fact. The stream does the rest.
+//! Looking at a booking when a check comes due, and writing down what was found as a fact. The stream does the rest.
 
 use domain::booking::{Notify, Operation, Source};
 use domain::message::CheckKind;
@@ -20,6 +20,8 @@ pub enum Found {
     Late,
     /// The client never came: written down.
     NoShow,
+    /// The client has not confirmed: written down, with a task for staff.
+    Unconfirmed,
     /// Not yet: it will come again.
     TooEarly,
     /// Nothing to write: the client came, the visit is off, or it was found before.
@@ -27,7 +29,7 @@ pub enum Found {
 }
 
 /// Does the check that came `due`. `wall` is the clock's time (UTC).
-pub async fn check_attendance(
+pub async fn check_booking(
     store: &(impl Read + WriteFacts),
     timers: &impl SetTimer,
     due: &Due,
@@ -35,7 +37,7 @@ pub async fn check_attendance(
 ) -> Result<Found, PortError> {
     let DueWhat::Check { kind, check_id } = &due.what else {
         return Err(PortError::Permanent {
-            operation: "checking attendance",
+            operation: "checking a booking",
             source: "a message came into the check queue".into(),
         });
     };
@@ -44,8 +46,7 @@ pub async fn check_attendance(
         let Some(loaded) = load_facts(store, &due.refs, &[]).await? else {
             return Ok(Found::Nothing);
         };
-        let booking = &loaded.facts.booking;
-        let Some(at) = check_due(&loaded.facts, *kind).filter(|_| booking.status.is_ahead()) else {
+        let (Some(booking), Some(at)) = (loaded.facts.booking(), check_due(&loaded.facts, *kind)) else {
             return Ok(Found::Nothing);
         };
         if at > now {
@@ -56,20 +57,27 @@ pub async fn check_attendance(
         let (operation, found) = match kind {
             CheckKind::Late => (Operation::RunLate, Found::Late),
             CheckKind::NoShow => (Operation::NoShow, Found::NoShow),
+            CheckKind::Unconfirmed => (Operation::StayUnconfirmed, Found::Unconfirmed),
+            CheckKind::OfferEnds => return Ok(Found::Nothing),
+        };
+        let task = match found {
+            Found::Late => Some(TaskKind::RunningLate),
+            Found::Unconfirmed => Some(TaskKind::Unconfirmed),
+            _ => None,
         };
         let Ok(after) = booking.after(operation, now, Source::System, Notify::ByRules) else {
             return Ok(Found::Nothing);
         };
-        let mut writes = writes_of(booking, &after, loaded.booking_version);
-        if found == Found::Late {
+        let mut writes = writes_of(booking, &after, loaded.version);
+        if let Some(kind) = task {
             let task = Task {
                 business_id: booking.business_id.clone(),
                 id: check_id.as_str().parse().map_err(|_| PortError::Permanent {
                     operation: "making a task",
                     source: "the check's id is no task id".into(),
                 })?,
-                kind: TaskKind::RunningLate,
-                booking_id: booking.id.clone(),
+                kind,
+                subject: loaded.facts.subject_id(),
                 client_ids: booking.client_ids.clone(),
                 since: now,
             };
@@ -81,5 +89,5 @@ pub async fn check_attendance(
             Err(WriteError::Port(error)) => return Err(error),
         }
     }
-    Err(PortError::Retryable { operation: "checking attendance", source: "the booking kept changing".into() })
+    Err(PortError::Retryable { operation: "checking a booking", source: "the booking kept changing".into() })
 }

@@ -1,0 +1,187 @@
+//! Composing: what a message says, from the facts.
+
+use jiff::Timestamp;
+
+use crate::booking::{Booking, EventKind, Source, Status};
+use crate::calendar::{Calendar, Method, Visit, calendar};
+use crate::channel::Channel;
+use crate::contact::Email;
+use crate::facts::{Facts, Subject};
+use crate::notification_type::{Audience, NotificationType};
+use crate::occasion::About;
+use crate::recipient::{Person, Recipient};
+use crate::template::{
+    AccountValues, BonusValues, BookingValues, BusinessValues, Content, Links, LocationValues, MessageValues,
+    OfferValues, PersonValues, ResourceValues, SeriesValues, ServiceValues, TemplateError, Templates, Values,
+    render,
+};
+use crate::text::{Link, Name};
+
+/// Fills the text of a type for a recipient on a channel, and adds the calendar file where one goes with it. `own` is what the business has
+/// changed of the type's texts; `sender` the address that e-mail comes from, without which there is no calendar file.
+///
+/// # Errors
+/// [`TemplateError`], see [`render`]; `Ok(None)` when there is no such recipient.
+pub fn compose(
+    facts: &Facts,
+    recipient: &Recipient,
+    kind: NotificationType,
+    channel: Channel,
+    own: Option<&Templates>,
+    sender: Option<&Email>,
+) -> Result<Option<Content>, TemplateError> {
+    let Some(person) = facts.person(recipient) else { return Ok(None) };
+    let mut content = render(&values(facts, person), facts.locale(person), kind, channel, own)?;
+    if let Content::Email { calendar, .. } = &mut content {
+        *calendar = invitation(facts, person, kind, sender);
+    }
+    Ok(Some(content))
+}
+
+/// What texts may speak of, for one reader.
+pub fn values<'a>(facts: &'a Facts, reader: Person<'a>) -> Values<'a> {
+    let booking = facts.booking();
+    let about = match &facts.subject {
+        Subject::Booking(_) => None,
+        Subject::Occasion(occasion, _) => Some(&occasion.about),
+    };
+    let client = match reader {
+        Person::Client(_) => Some(reader),
+        Person::Staff(_) => facts.clients.first().map(Person::Client),
+    };
+    let offered = match about {
+        Some(About::WaitlistOffer { start, end, .. }) => Some((*start, *end)),
+        _ => booking.map(|booking| (booking.start, booking.end)),
+    };
+    Values {
+        client: client.map(person_values),
+        staff: matches!(reader, Person::Staff(_)).then(|| person_values(reader)),
+        business: BusinessValues {
+            name: facts.business.name.as_str(),
+            legal_name: facts.business.legal_name.as_ref().map(Name::as_str),
+            phone: facts.business.phone.as_ref().map(|phone| phone.as_str()),
+            site: facts.business.site.as_ref().map(Link::as_str),
+            signature: facts.business.signature.as_ref().map(Name::as_str),
+        },
+        location: facts.location.as_ref().map(|location| LocationValues {
+            name: location.name.as_str(),
+            address: location.address.as_ref().map(Name::as_str),
+            map_url: location.map_url.as_ref().map(Link::as_str),
+        }),
+        resource: facts
+            .resource
+            .as_ref()
+            .map(|resource| ResourceValues { name: resource.name.as_str(), kind: resource.kind }),
+        service: facts.service.as_ref().map(|service| ServiceValues {
+            name: service.name.as_str(),
+            price: service.price.as_ref(),
+            duration_minutes: service.duration_minutes,
+        }),
+        booking: offered.map(|(start, end)| BookingValues {
+            start,
+            end,
+            zone: facts.zone(),
+            number: booking.map_or("", number),
+            price: booking.and_then(|booking| booking.price.as_ref()),
+        }),
+        reader_zone: reader.zone().filter(|zone| *zone != facts.zone()),
+        links: Links {
+            booking: facts.business.booking_url.as_ref().map(Link::as_str),
+            review: facts.business.review_url.as_ref().map(Link::as_str),
+            tip: facts.business.tip_url.as_ref().map(Link::as_str),
+            map: facts.location.as_ref().and_then(|location| location.map_url.as_ref()).map(Link::as_str),
+            ..Links::default()
+        },
+        account: match about {
+            Some(About::AccountOperation { operation, amount, balance, .. }) => {
+                Some(AccountValues { operation: *operation, amount, balance: balance.as_ref() })
+            }
+            _ => None,
+        },
+        bonus: match about {
+            Some(About::Bonus { bonus, amount, balance }) => {
+                Some(BonusValues { kind: *bonus, amount, balance: balance.as_ref() })
+            }
+            _ => None,
+        },
+        code: match about {
+            Some(About::VerificationCode { code }) => Some(code.as_str()),
+            _ => None,
+        },
+        message: match about {
+            Some(About::Individual { subject, text, .. }) => {
+                Some(MessageValues { subject: subject.as_ref().map(Name::as_str), text: text.as_str() })
+            }
+            _ => None,
+        },
+        series: booking
+            .and_then(|booking| booking.series.as_ref())
+            .map(|series| SeriesValues { count: series.count, starts: &series.starts }),
+        offer: match about {
+            Some(About::WaitlistOffer { until, .. }) => {
+                Some(OfferValues { until: *until, zone: facts.zone() })
+            }
+            _ => None,
+        },
+    }
+}
+
+fn person_values(person: Person<'_>) -> PersonValues<'_> {
+    PersonValues {
+        name: person.name().as_str(),
+        phone: person.phone().map(|phone| phone.as_str()),
+        email: person.email().map(Email::as_str),
+    }
+}
+
+/// The last eight characters of a booking's id: short enough to say on the phone.
+fn number(booking: &Booking) -> &str {
+    let id = booking.id.as_str();
+    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
+}
+
+/// The calendar file that goes with news of a confirmed booking to its client.
+fn invitation(
+    facts: &Facts,
+    person: Person<'_>,
+    kind: NotificationType,
+    sender: Option<&Email>,
+) -> Option<Calendar> {
+    use NotificationType as Type;
+    let Subject::Booking(booking) = &facts.subject else { return None };
+    let (sender, attendee) = (sender?, person.email()?);
+    if kind.audience() != Audience::Client {
+        return None;
+    }
+    let method = match kind {
+        Type::BookingCreated | Type::BookingConfirmed | Type::BookingRescheduled | Type::BookingChanged => {
+            (booking.status == Status::Confirmed).then_some(Method::Request)
+        }
+        // What was never confirmed is in no calendar.
+        Type::BookingCancelled => was_confirmed(booking).then_some(Method::Cancel),
+        _ => None,
+    }?;
+    let visit = Visit {
+        booking_id: &booking.id,
+        sequence: booking.revision,
+        changed_at: changed_at(booking),
+        start: booking.start,
+        end: booking.end,
+        summary: facts.service.as_ref()?.name.as_str(),
+        location: facts
+            .location
+            .as_ref()
+            .map(|location| location.address.as_ref().unwrap_or(&location.name).as_str()),
+        organizer: (facts.business.name.as_str(), sender),
+        attendee: (person.name().as_str(), attendee),
+    };
+    calendar(&visit, method).ok()
+}
+
+fn was_confirmed(booking: &Booking) -> bool {
+    booking.source == Source::Staff || booking.latest(&EventKind::Confirmed).is_some()
+}
+
+fn changed_at(booking: &Booking) -> Timestamp {
+    booking.history.last().map_or(booking.start, |event| event.at)
+}

@@ -1,0 +1,126 @@
+//! Recipients: who a message goes to, and how they may be reached.
+
+use serde::{Deserialize, Serialize};
+
+use crate::business::Locale;
+use crate::channel::Channel;
+use crate::client::{Client, Device, Suppression};
+use crate::contact::{Email, Phone};
+use crate::ids::{ClientId, StaffId};
+use crate::staff::StaffMember;
+use crate::text::Name;
+use crate::zone::Zone;
+
+/// Who a message goes to. In JSON one field, `client_id` or `staff_id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Recipient {
+    /// A client.
+    #[serde(rename = "client_id")]
+    Client(ClientId),
+    /// A staff member.
+    #[serde(rename = "staff_id")]
+    Staff(StaffId),
+}
+
+impl Recipient {
+    /// The client, if it is one.
+    pub fn client(&self) -> Option<&ClientId> {
+        match self {
+            Recipient::Client(id) => Some(id),
+            Recipient::Staff(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Recipient {
+    /// As message keys name it: a client by the bare id, a staff member as `staff:id`, which is no client's id.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Recipient::Client(id) => write!(f, "{id}"),
+            Recipient::Staff(id) => write!(f, "staff:{id}"),
+        }
+    }
+}
+
+/// What a client and a staff member have in common: a person who can be written to.
+#[derive(Debug, Clone, Copy)]
+pub enum Person<'a> {
+    /// A client.
+    Client(&'a Client),
+    /// A staff member.
+    Staff(&'a StaffMember),
+}
+
+impl<'a> Person<'a> {
+    /// How to address the person.
+    pub fn name(self) -> &'a Name {
+        match self {
+            Person::Client(client) => &client.name,
+            Person::Staff(staff) => &staff.name,
+        }
+    }
+
+    /// Where sms go.
+    pub fn phone(self) -> Option<&'a Phone> {
+        match self {
+            Person::Client(client) => client.phone.as_ref(),
+            Person::Staff(staff) => staff.phone.as_ref(),
+        }
+    }
+
+    /// Where e-mail goes.
+    pub fn email(self) -> Option<&'a Email> {
+        match self {
+            Person::Client(client) => client.email.as_ref(),
+            Person::Staff(staff) => staff.email.as_ref(),
+        }
+    }
+
+    /// Where push messages go.
+    pub fn devices(self) -> &'a [Device] {
+        match self {
+            Person::Client(client) => &client.devices,
+            Person::Staff(staff) => &staff.devices,
+        }
+    }
+
+    /// The person's own language.
+    pub fn locale(self) -> Option<Locale> {
+        match self {
+            Person::Client(client) => client.locale,
+            Person::Staff(staff) => staff.locale,
+        }
+    }
+
+    /// The person's own zone.
+    pub fn zone(self) -> Option<&'a Zone> {
+        match self {
+            Person::Client(client) => client.zone.as_ref(),
+            Person::Staff(staff) => staff.zone.as_ref(),
+        }
+    }
+
+    /// The suppression of the person's present address on `channel`, if there is one.
+    pub fn suppression(self, channel: Channel) -> Option<&'a Suppression> {
+        let Person::Client(client) = self else { return None };
+        let address = match channel {
+            Channel::Email => client.email.as_ref()?.as_str(),
+            Channel::Sms => client.phone.as_ref()?.as_str(),
+            Channel::Push => return None,
+        };
+        client.suppressions.iter().find(|suppression| suppression.address == address)
+    }
+
+    /// The person's addresses on `channel` as logs may show them.
+    pub fn masked_address(self, channel: Channel) -> Option<String> {
+        match channel {
+            Channel::Email => self.email().map(Email::masked),
+            Channel::Sms => self.phone().map(Phone::masked),
+            Channel::Push => match self.devices().len() {
+                0 => None,
+                1 => Some("1 device".to_owned()),
+                many => Some(format!("{many} devices")),
+            },
+        }
+    }
+}

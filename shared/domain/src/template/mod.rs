@@ -1,0 +1,471 @@
+//! Templates: the texts of messages, what a business may change of them, and how they are filled.
+//!
+//! A text is filled from [`Values`]; it knows nothing else. What may stand in it is a table, [`VARIABLES`].
+
+mod builtin;
+mod letter;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use minijinja::{ErrorKind, Value};
+use serde::{Deserialize, Serialize};
+
+use self::letter::{Block, Letter};
+use self::syntax::Mistake;
+pub use self::syntax::Position;
+pub use self::values::{
+    AccountValues, BonusValues, BookingValues, BusinessValues, Links, LocationValues, MessageValues,
+    OfferValues, PersonValues, ResourceValues, SeriesValues, ServiceValues, VARIABLES, Values, Variable,
+    VariableKind,
+};
+use crate::business::Locale;
+use crate::calendar::Calendar;
+use crate::channel::Channel;
+use crate::ids::BusinessId;
+use crate::notification_type::{Audience, NotificationType};
+use crate::resource::ResourceKind;
+use crate::text::{Link, Name};
+
+/// The longest text a business may write, in characters, unfilled.
+pub const MAX_TEXT: usize = 2_000;
+
+/// The longest sms, in characters. Source: SNS, <https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>.
+pub const MAX_SMS: usize = 1_600;
+
+/// The longest body of a push message, in characters: with the rest it must fit the 4 KB that APNs and FCM take.
+pub const MAX_PUSH: usize = 1_000;
+
+/// The most that [`Templates`] of one type may hold, in bytes of text: they are kept as one item.
+pub const MAX_TEMPLATES: usize = 65_536;
+
+/// A text, ready to leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// An e-mail.
+    Email {
+        /// The subject, one line.
+        subject: String,
+        /// The plain text.
+        text: String,
+        /// The same as HTML.
+        html: String,
+        /// The calendar file that goes with it. [`render`] leaves it out; whoever knows the booking adds it.
+        calendar: Option<Calendar>,
+        /// More headers, name and value: those of one-click unsubscription (RFC 8058) on marketing.
+        headers: Vec<(String, String)>,
+    },
+    /// A text message.
+    Sms {
+        /// The text, at most [`MAX_SMS`] characters.
+        text: String,
+    },
+    /// A push message.
+    Push {
+        /// The title: the business's name.
+        title: String,
+        /// The body, at most [`MAX_PUSH`] characters.
+        body: String,
+    },
+}
+
+impl Content {
+    /// What the message log keeps.
+    pub fn text(&self) -> &str {
+        match self {
+            Content::Email { text, .. } | Content::Sms { text } | Content::Push { body: text, .. } => text,
+        }
+    }
+}
+
+/// What a business has changed of the texts of one type. What is not here is as we deliver it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Templates {
+    /// Whose they are.
+    pub business_id: BusinessId,
+    /// Of which type.
+    #[serde(rename = "type")]
+    pub kind: NotificationType,
+    /// Texts for sms and push (S5).
+    #[serde(default)]
+    pub texts: Vec<OwnText>,
+    /// What e-mails say beside our own text (S11).
+    #[serde(default)]
+    pub blocks: Vec<InformationBlock>,
+}
+
+/// A text of the business, instead of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnText {
+    /// For which channel: sms or push. The body of e-mails is fixed (S10).
+    pub channel: Channel,
+    /// In which language.
+    pub locale: Locale,
+    /// For bookings of one kind of resource only (S57); none means every booking that has no text of its own kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_kind: Option<ResourceKind>,
+    /// The template, 1 to [`MAX_TEXT`] characters. Emoji are welcome (S9).
+    pub text: String,
+}
+
+/// What a business adds to its e-mails (S11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InformationBlock {
+    /// In which language.
+    pub locale: Locale,
+    /// For bookings of one kind of resource only (S57); none means every booking that has no block of its own kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_kind: Option<ResourceKind>,
+    /// A template, 1 to [`MAX_TEXT`] characters; an empty line divides paragraphs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// An image. The reader's mail program fetches it; we never do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Link>,
+    /// A link, shown as a button.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LabelledLink>,
+}
+
+/// A link and what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelledLink {
+    /// What the reader sees.
+    pub label: Name,
+    /// Where it leads.
+    pub url: Link,
+}
+
+/// Why [`Templates`] cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {}{words}", at.map(|at| format!("{at}: ")).unwrap_or_default())]
+pub struct InvalidTemplate {
+    /// The field, such as `texts[2].text`.
+    pub path: String,
+    /// What is wrong with it, or what was expected.
+    pub words: String,
+    /// Where in the text, if that can be told.
+    pub at: Option<Position>,
+}
+
+/// A text could not be made: a value is missing or the template is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the template for {kind} by {channel} could not be filled")]
+pub struct TemplateError {
+    kind: NotificationType,
+    channel: Channel,
+    #[source]
+    source: Unfilled,
+}
+
+/// Why a text could not be filled.
+#[derive(Debug, thiserror::Error)]
+enum Unfilled {
+    #[error("the template engine refused it")]
+    Engine(#[from] minijinja::Error),
+    #[error("the business's text is not allowed")]
+    Mistake(#[from] Mistake),
+    #[error("it says nothing")]
+    Empty,
+    #[error("it has {length} characters, more than {most}")]
+    TooLong { length: usize, most: usize },
+    #[error("marketing by e-mail needs a link to unsubscribe")]
+    NoUnsubscribe,
+}
+
+/// Fills the text of a type on a channel, from the business's own text where it has one.
+///
+/// # Errors
+/// [`TemplateError`] when a value the text needs is missing, when the filled text is empty or longer than the channel
+/// takes, or when marketing by e-mail has no link to unsubscribe. Nothing half-filled is ever returned.
+pub fn render(
+    values: &Values<'_>,
+    locale: Locale,
+    kind: NotificationType,
+    channel: Channel,
+    own: Option<&Templates>,
+) -> Result<Content, TemplateError> {
+    let context = values.context(locale);
+    let resource_kind = values.resource.map(|resource| resource.kind);
+    let own = own.filter(|own| own.kind == kind);
+    let content = match channel {
+        Channel::Email => email(values, &context, locale, kind, own, resource_kind),
+        Channel::Sms => sms(values, &context, locale, kind, own, resource_kind),
+        Channel::Push => short(&context, locale, kind, channel, own, resource_kind).and_then(|(body, _)| {
+            Ok(Content::Push { title: values.business.name.to_owned(), body: fitting(body, MAX_PUSH)? })
+        }),
+    };
+    content.map_err(|source| TemplateError { kind, channel, source })
+}
+
+fn sms(
+    values: &Values<'_>,
+    context: &Value,
+    locale: Locale,
+    kind: NotificationType,
+    own: Option<&Templates>,
+    resource_kind: Option<ResourceKind>,
+) -> Result<Content, Unfilled> {
+    let (mut text, ours) = short(context, locale, kind, Channel::Sms, own, resource_kind)?;
+    if ours {
+        // A client's phone shows a number or a code, not who writes (S61).
+        text = format!("{}: {text}", values.business.name);
+    }
+    if let Some(signature) = signature(values, kind) {
+        text = format!("{text} {signature}");
+    }
+    // The no-break spaces of amounts would force UCS-2, at less than half the characters a segment.
+    let text = text.replace(['\u{a0}', '\u{202f}'], " ");
+    Ok(Content::Sms { text: fitting(text, MAX_SMS)? })
+}
+
+/// The text for sms and push, and whether it is ours.
+fn short(
+    context: &Value,
+    locale: Locale,
+    kind: NotificationType,
+    channel: Channel,
+    own: Option<&Templates>,
+    resource_kind: Option<ResourceKind>,
+) -> Result<(String, bool), Unfilled> {
+    let text = own.and_then(|own| {
+        let texts = own.texts.iter().filter(|it| it.channel == channel && it.locale == locale);
+        closest(texts, resource_kind, |it| it.resource_kind)
+    });
+    let (text, ours) = match text {
+        Some(it) => (fill_own(&it.text, context, locale, kind)?, false),
+        None => (builtin::fill(kind, "short", context, locale)?, true),
+    };
+    let text = text.trim();
+    if text.is_empty() { Err(Unfilled::Empty) } else { Ok((text.to_owned(), ours)) }
+}
+
+/// Fills a text of the business. It was checked when it was saved; it is again, for only what has been checked is
+/// bounded in what it may do.
+fn fill_own(text: &str, context: &Value, locale: Locale, kind: NotificationType) -> Result<String, Unfilled> {
+    fitting_template(text)?;
+    syntax::check(text, kind)?;
+    Ok(builtin::fill_own(text, context, locale)?)
+}
+
+/// Of the variants that fit a kind of resource, the one made for that kind, else the one for all (S57).
+fn closest<'a, T>(
+    variants: impl Iterator<Item = &'a T>,
+    resource_kind: Option<ResourceKind>,
+    kind_of: impl Fn(&T) -> Option<ResourceKind>,
+) -> Option<&'a T> {
+    variants
+        .filter(|variant| kind_of(variant).is_none() || kind_of(variant) == resource_kind)
+        .max_by_key(|variant| kind_of(variant).is_some())
+}
+
+fn signature<'a>(values: &Values<'a>, kind: NotificationType) -> Option<&'a str> {
+    values
+        .business
+        .signature
+        .filter(|_| matches!(kind, NotificationType::BookingCreated | NotificationType::BookingConfirmed))
+}
+
+fn fitting(text: String, most: usize) -> Result<String, Unfilled> {
+    let length = text.chars().count();
+    if length > most { Err(Unfilled::TooLong { length, most }) } else { Ok(text) }
+}
+
+fn fitting_template(text: &str) -> Result<(), Mistake> {
+    let length = text.chars().count();
+    if text.trim().is_empty() || length > MAX_TEXT {
+        let words = format!("expected 1 to {MAX_TEXT} characters, got {length}");
+        return Err(Mistake { words, at: None });
+    }
+    Ok(())
+}
+
+fn email(
+    values: &Values<'_>,
+    context: &Value,
+    locale: Locale,
+    kind: NotificationType,
+    own: Option<&Templates>,
+    resource_kind: Option<ResourceKind>,
+) -> Result<Content, Unfilled> {
+    let foot_link = |name: &str| {
+        let link = values.links.by_name(name)?;
+        Some((builtin::foot_label(name, locale)?, link.to_owned()))
+    };
+    let unsubscribe = values.links.unsubscribe.filter(|_| kind.is_marketing());
+    if kind.is_marketing() && unsubscribe.is_none() {
+        return Err(Unfilled::NoUnsubscribe);
+    }
+    let mut details = Vec::new();
+    for section in detail_sections(kind) {
+        let filled = builtin::fill_shared(section, context, locale)?;
+        let row = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+        details.extend(filled.lines().filter_map(row));
+    }
+    let block = own.and_then(|own| {
+        let blocks = own.blocks.iter().filter(|it| it.locale == locale);
+        closest(blocks, resource_kind, |it| it.resource_kind)
+    });
+    let block = block
+        .map(|block| -> Result<Block, Unfilled> {
+            let text = block.text.as_ref().map(|text| fill_own(text, context, locale, kind)).transpose()?;
+            Ok(Block {
+                text,
+                image: block.image.as_ref().map(|image| image.as_str().to_owned()),
+                link: block
+                    .link
+                    .as_ref()
+                    .map(|link| (link.label.as_str().to_owned(), link.url.as_str().to_owned())),
+            })
+        })
+        .transpose()?;
+    let footer = builtin::fill_shared("footer", context, locale)?;
+    let letter = Letter {
+        locale,
+        business: values.business.name.to_owned(),
+        subject: one_line(&builtin::fill(kind, "subject", context, locale)?),
+        body: builtin::fill(kind, "email", context, locale)?.replace("\r\n", "\n").trim().to_owned(),
+        details,
+        links: builtin::links(kind, locale)
+            .filter_map(|(name, label)| Some((label, values.links.by_name(name)?.to_owned())))
+            .collect(),
+        signature: signature(values, kind).map(str::to_owned),
+        block,
+        footer: footer.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        foot_links: foot_link("preferences")
+            .filter(|_| kind.audience() == Audience::Client)
+            .into_iter()
+            .chain(unsubscribe.and_then(|_| foot_link("unsubscribe")))
+            .collect(),
+    };
+    if letter.body.is_empty() || letter.subject.is_empty() {
+        return Err(Unfilled::Empty);
+    }
+    Ok(Content::Email {
+        text: letter.text(),
+        html: letter.html(),
+        calendar: None,
+        headers: unsubscribe.map(one_click).unwrap_or_default(),
+        subject: letter.subject,
+    })
+}
+
+/// The facts an e-mail shows beside its text: those of the visit where it is ahead, to staff those of the client too.
+fn detail_sections(kind: NotificationType) -> &'static [&'static str] {
+    use NotificationType as Kind;
+    match kind {
+        Kind::BookingCreated
+        | Kind::BookingConfirmed
+        | Kind::BookingRescheduled
+        | Kind::BookingChanged
+        | Kind::ConfirmationRequest
+        | Kind::Reminder => &["details"],
+        _ if for_staff(kind) => &["client", "details"],
+        _ => &[],
+    }
+}
+
+fn for_staff(kind: NotificationType) -> bool {
+    matches!(kind.audience(), Audience::Staff | Audience::Managers)
+}
+
+/// A subject is one line: what follows a line break would be taken for another header.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The headers by which mail programs offer to unsubscribe with one click (RFC 8058 §3.1).
+fn one_click(link: &str) -> Vec<(String, String)> {
+    vec![
+        ("List-Unsubscribe".to_owned(), format!("<{link}>")),
+        ("List-Unsubscribe-Post".to_owned(), "List-Unsubscribe=One-Click".to_owned()),
+    ]
+}
+
+impl Templates {
+    /// Checks that every text can be filled: that it is well-formed, uses only the variables of its type, and, tried
+    /// with sample values and with the least there can be, ends and fits its channel.
+    ///
+    /// # Errors
+    /// [`InvalidTemplate`] names the first field that is wrong.
+    pub fn check(&self) -> Result<(), InvalidTemplate> {
+        let invalid =
+            |path: String, mistake: Mistake| InvalidTemplate { path, words: mistake.words, at: mistake.at };
+        let plain = |words: &str| Mistake { words: words.to_owned(), at: None };
+        for (number, it) in self.texts.iter().enumerate() {
+            let most = match it.channel {
+                Channel::Sms => MAX_SMS,
+                Channel::Push => MAX_PUSH,
+                Channel::Email => {
+                    return Err(invalid(format!("texts[{number}].channel"), plain("expected sms or push")));
+                }
+            };
+            let same = |other: &&OwnText| {
+                (other.channel, other.locale, other.resource_kind)
+                    == (it.channel, it.locale, it.resource_kind)
+            };
+            if self.texts.iter().find(same).is_some_and(|first| !std::ptr::eq(first, it)) {
+                let words = "expected one text for each channel, locale and resource kind";
+                return Err(invalid(format!("texts[{number}]"), plain(words)));
+            }
+            try_out(&it.text, self.kind, it.locale, most)
+                .map_err(|mistake| invalid(format!("texts[{number}].text"), mistake))?;
+        }
+        for (number, it) in self.blocks.iter().enumerate() {
+            let same = |other: &&InformationBlock| {
+                (other.locale, other.resource_kind) == (it.locale, it.resource_kind)
+            };
+            if self.blocks.iter().find(same).is_some_and(|first| !std::ptr::eq(first, it)) {
+                let words = "expected one block for each locale and resource kind";
+                return Err(invalid(format!("blocks[{number}]"), plain(words)));
+            }
+            if it.text.is_none() && it.image.is_none() && it.link.is_none() {
+                let words = "expected a text, an image or a link";
+                return Err(invalid(format!("blocks[{number}]"), plain(words)));
+            }
+            if let Some(text) = &it.text {
+                // What is filled in has limits of its own; a block may take what an sms may not.
+                try_out(text, self.kind, it.locale, usize::MAX)
+                    .map_err(|mistake| invalid(format!("blocks[{number}].text"), mistake))?;
+            }
+        }
+        if self.size() > MAX_TEMPLATES {
+            let words = format!("expected at most {MAX_TEMPLATES} bytes in all");
+            return Err(invalid("texts".to_owned(), plain(&words)));
+        }
+        Ok(())
+    }
+
+    /// The bytes of all texts.
+    fn size(&self) -> usize {
+        let texts = self.texts.iter().map(|it| it.text.len());
+        let blocks = self.blocks.iter().map(|it| {
+            let link = it.link.as_ref().map_or(0, |link| link.label.as_str().len() + link.url.as_str().len());
+            it.text.as_ref().map_or(0, String::len)
+                + it.image.as_ref().map_or(0, |it| it.as_str().len())
+                + link
+        });
+        texts.chain(blocks).sum()
+    }
+}
+
+/// Checks a text and fills it twice: with every value there is, and with none but the business's name.
+fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> Result<(), Mistake> {
+    fitting_template(text)?;
+    syntax::check(text, kind)?;
+    let filled = builtin::fill_own(text, &Values::sample(locale).context(locale), locale)
+        .map_err(|error| Mistake::from_engine(&error, text))?;
+    let length = filled.chars().count();
+    if length > most {
+        let words =
+            format!("expected at most {most} characters when filled, got {length} with sample values");
+        return Err(Mistake { words, at: None });
+    }
+    match builtin::fill_own(text, &Values::least(locale).context(locale), locale) {
+        // That a value is missing says nothing against the text; anything else that fails does.
+        Err(error) if error.kind() != ErrorKind::UndefinedError => Err(Mistake::from_engine(&error, text)),
+        _ => Ok(()),
+    }
+}
