@@ -10,12 +10,12 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use domain::channel::Channel;
+use domain::compose::compose;
 use domain::decide::decide;
-use domain::facts::Facts;
-use domain::message::Message;
+use domain::facts::{Facts, Subject};
+use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
 use domain::plan::{Outcome, plan};
-use domain::template::render;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,12 +38,12 @@ fn fixture() -> Fixture {
         "booking_confirmed": on(&["immediately"]),
         "booking_rescheduled": on(&["immediately"]),
         "booking_changed": on(&["immediately"]),
-        "booking_cancelled": on(&["immediately"]),
+        "confirmation_request": on(&["1d before start"]),
         "reminder": on(&["at 18:00 1d before", "24h before start", "2h before start"]),
         "running_late": on(&["10m after start"]),
-        "missed_booking": on(&["immediately"]),
-        "no_show_recovery": on(&["1d after"]),
-        "review_request": on(&["2h after"]),
+        "staff_booking_created": on(&["immediately"]),
+        "staff_booking_changed": on(&["immediately"]),
+        "staff_unconfirmed": on(&["3h before start"]),
     }});
     let booking = json!({
         "business_id": "b", "id": "k", "location_id": "l", "resource_id": "r", "service_id": "s", "client_ids": ["c"],
@@ -63,12 +63,21 @@ fn fixture() -> Fixture {
             "quiet_hours": {"from": "23:00", "until": "08:00"},
         })),
         rules: read(rules),
-        location: read(json!({"business_id": "b", "id": "l", "name": "Chiado", "zone": "Europe/Lisbon"})),
-        resource: read(json!({
+        subject: Subject::Booking(read(booking)),
+        location: Some(read(
+            json!({"business_id": "b", "id": "l", "name": "Chiado", "zone": "Europe/Lisbon"}),
+        )),
+        resource: Some(read(json!({
             "business_id": "b", "id": "r", "location_id": "l", "name": "Marta", "kind": "specialist", "capacity": 1,
-        })),
-        service: read(json!({"business_id": "b", "id": "s", "name": "Haircut", "duration_minutes": 60})),
-        booking: read(booking),
+            "staff_ids": ["m"],
+        }))),
+        service: Some(read(
+            json!({"business_id": "b", "id": "s", "name": "Haircut", "duration_minutes": 60}),
+        )),
+        staff: vec![read(json!({
+            "business_id": "b", "id": "m", "name": "Marta", "phone": "+351912345679", "email": "marta@example.com",
+            "devices": [{"id": "e", "platform": "fcm", "token": "u"}],
+        }))],
         clients: vec![read(json!({
             "business_id": "b", "id": "c", "name": "Ana", "phone": "+351912345678", "email": "ana@example.com",
             "devices": [{"id": "d", "platform": "fcm", "token": "t"}],
@@ -85,11 +94,27 @@ fn fixture() -> Fixture {
         .filter(|message| message.kind == NotificationType::Reminder && message.channel == Channel::Sms)
         .find_map(|message| Some((message, leaves(message.outcome)?)));
     let Some((planned, due)) = reminder else { panic!("no reminder leaves by sms") };
-    let message = read(json!({
-        "business_id": "b", "booking_id": "k", "id": planned.id, "type": planned.kind, "step": planned.step,
-        "revision": planned.revision, "client_id": planned.client_id, "channel": planned.channel,
-        "status": "queued", "due": due, "traces": [planned.trace],
-    }));
+    let message = Message {
+        business_id: facts.business.id.clone(),
+        subject: facts.subject_id(),
+        id: planned.id.clone(),
+        kind: planned.kind,
+        step: planned.step.clone(),
+        revision: planned.revision,
+        recipient: planned.recipient.clone(),
+        channel: planned.channel,
+        status: MessageStatus::Queued,
+        reason: None,
+        due,
+        sent_at: None,
+        text: None,
+        segments: None,
+        estimate: None,
+        provider_id: None,
+        attempts: 0,
+        lease: None,
+        traces: vec![planned.trace.clone()],
+    };
     Fixture { facts, now, message, due }
 }
 
@@ -114,8 +139,8 @@ const MEASURED: [(&str, Call); 5] = [
 ];
 
 fn render_on(fixture: &Fixture, channel: Channel) {
-    let facts = black_box(&fixture.facts);
-    black_box(render(facts, &facts.clients[0], NotificationType::Reminder, channel).unwrap());
+    let Fixture { facts, message, .. } = black_box(fixture);
+    black_box(compose(facts, &message.recipient, message.kind, channel, None, None).unwrap());
 }
 
 fn main() {

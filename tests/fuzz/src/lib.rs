@@ -10,10 +10,13 @@
 use std::path::{Path, PathBuf};
 
 use domain::booking::{Booking, Notify, Operation, Source};
+use domain::business::Locale;
+use domain::channel::Channel;
 use domain::contact::{Email, Phone};
 use domain::notification_type::NotificationType;
 use domain::quiet_hours::QuietHours;
 use domain::rule::Rule;
+use domain::template::{OwnText, Templates, Values, render};
 use domain::timing::{Anchors, Timing};
 use domain::zone::Zone;
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("quiet_hours", quiet_hours),
     ("rule", rule),
     ("booking", booking),
+    ("template", template),
 ];
 
 /// The target of this name.
@@ -76,10 +80,15 @@ pub fn timing(input: &[u8]) {
     for name in ["Europe/Lisbon", "Pacific/Apia", "Australia/Lord_Howe", "America/Sao_Paulo"] {
         let zone: Zone = name.parse().unwrap();
         for start in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
-            let instant = timing.resolve(Anchors { event: start, start, end: start, zone: &zone });
+            let anchors = Anchors { event: start, start, end: start, zone: &zone, rebooking_after: None };
+            let Some(instant) = timing.resolve(anchors) else {
+                assert_eq!(timing, Timing::PerService);
+                continue;
+            };
             match &timing {
                 Timing::Immediately => assert_eq!(instant, start),
                 Timing::After(_) | Timing::AfterStart(_) | Timing::AfterEnd(_) => assert!(instant >= start),
+                Timing::PerService => panic!("no interval, and yet {instant}"),
                 Timing::BeforeStart(_) => assert!(instant <= start),
                 Timing::AtLocal { .. } => {
                     assert!(start.duration_since(instant).abs() <= SignedDuration::from_hours(24 * 92));
@@ -125,6 +134,9 @@ pub fn booking(input: &[u8]) {
     let operations = [
         Operation::Confirm,
         Operation::Reschedule { start: booking.end, end: booking.end },
+        Operation::Change { resource_id: booking.resource_id.clone(), service_id: "other".parse().unwrap() },
+        Operation::RequestConfirmation,
+        Operation::Answer(true),
         Operation::Cancel,
         Operation::Arrive,
         Operation::Complete,
@@ -138,6 +150,22 @@ pub fn booking(input: &[u8]) {
         assert!(after.revision >= booking.revision);
         assert!(after.history.len() <= domain::booking::HISTORY);
         same_again(&after);
+    }
+}
+
+/// A template of a business is either refused when it is saved, or can be filled.
+pub fn template(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for channel in [Channel::Sms, Channel::Push] {
+        let own =
+            OwnText { channel, locale: Locale::En, resource_kind: None, text: text.clone().into_owned() };
+        let kind = NotificationType::Reminder;
+        let templates =
+            Templates { business_id: "b".parse().unwrap(), kind, texts: vec![own], blocks: Vec::new() };
+        if templates.check().is_ok() {
+            let content = render(&Values::sample(Locale::En), Locale::En, kind, channel, Some(&templates));
+            assert!(content.is_ok(), "{content:?}");
+        }
     }
 }
 
@@ -173,5 +201,11 @@ mod tests {
         assert!(String::from_utf8_lossy(&read("phone", "good")).parse::<Phone>().is_ok());
         assert!(String::from_utf8_lossy(&read("email", "good")).parse::<Email>().is_ok());
         assert!(String::from_utf8_lossy(&read("timing", "good")).parse::<Timing>().is_ok());
+        let text = String::from_utf8(read("template", "good")).unwrap();
+        let own = OwnText { channel: Channel::Sms, locale: Locale::En, resource_kind: None, text };
+        let kind = NotificationType::Reminder;
+        let templates =
+            Templates { business_id: "b".parse().unwrap(), kind, texts: vec![own], blocks: Vec::new() };
+        assert_eq!(templates.check(), Ok(()));
     }
 }
