@@ -80,7 +80,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
         // API Gateway takes no more than 10 MB; ours are small. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
         let bytes = axum::body::to_bytes(body, 1 << 20).await.map_err(|_| Problem::too_large())?;
         let once = idempotency_key(&parts.headers)?.map(|key| {
-            let mut request = format!("{} {}\n", parts.method, parts.uri.path()).into_bytes();
+            let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+            let mut request = format!("{} {target}\n", parts.method).into_bytes();
             request.extend_from_slice(&bytes);
             Once::new(key, &request)
         });

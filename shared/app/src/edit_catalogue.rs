@@ -17,9 +17,10 @@ use domain::zone::Zone;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::edit_settings::rules_of;
 use crate::error::AppError;
 use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, Key, Read, Write, WriteError, WriteFacts};
+use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts};
 
 /// How often a request starts over because the thing changed under it.
 const TRIES: u32 = 5;
@@ -58,21 +59,47 @@ pub async fn create<S: Read + WriteFacts>(
     item: Item,
     needs: &[Need],
 ) -> Result<Done<Item>, AppError> {
+    create_from(ports, edit, &[], needs, |_| item.clone()).await
+}
+
+/// Makes a resource, with the rules of its own that every new resource gets (S59).
+pub async fn create_resource<S: Read + WriteFacts>(
+    ports: &S,
+    edit: Edit<'_>,
+    resource: Resource,
+    needs: &[Need],
+) -> Result<Done<Item>, AppError> {
+    create_from(ports, edit, &[Key::Rules(edit.business_id.clone())], needs, |found| {
+        let rules = rules_of(edit.business_id, found);
+        let resource = resource.clone();
+        Item::Resource(match rules.new_resources.is_empty() {
+            true => resource,
+            false => resource.overridden(rules.new_resources, rules.version),
+        })
+    })
+    .await
+}
+
+/// Makes a new thing out of what is found at `along` and at the keys of `needs`.
+async fn create_from<S: Read + WriteFacts>(
+    ports: &S,
+    edit: Edit<'_>,
+    along: &[Key],
+    needs: &[Need],
+    make: impl Fn(&[Stored]) -> Item,
+) -> Result<Done<Item>, AppError> {
     for _ in 0..TRIES {
-        let mut keys: Vec<Key> = needs.iter().map(|need| need.key.clone()).collect();
+        let mut keys = along.to_vec();
+        keys.extend(needs.iter().map(|need| need.key.clone()));
         keys.extend(edit.once.map(|once| once.key(edit.business_id)));
         let found = if keys.is_empty() { Vec::new() } else { ports.read(keys).await? };
         if let Some(done) = answered(edit.once, &found, edit.now)? {
             return Ok(done);
         }
-        if let Some(need) =
-            needs.iter().find(|need| !found.iter().any(|stored| stored.item.key() == need.key))
-        {
-            let expected = format!("the id of a {} of this business", need.what);
-            return Err(AppError::invalid(need.field.clone(), expected));
-        }
+        check_needs(needs, &found)?;
+        let item = make(&found);
         let done = Done { value: item.clone(), etag: 1 };
-        let write = Write { item: item.clone(), expect: Expect::Absent };
+        let write = Write { item, expect: Expect::Absent };
         match write_once(ports, edit.business_id, edit.once, vec![write], &done, &found, edit.now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
@@ -98,12 +125,7 @@ pub async fn update<S: Read + WriteFacts>(
         if let Some(done) = answered(edit.once, &found, edit.now)? {
             return Ok(done);
         }
-        if let Some(need) =
-            needs.iter().find(|need| !found.iter().any(|stored| stored.item.key() == need.key))
-        {
-            let expected = format!("the id of a {} of this business", need.what);
-            return Err(AppError::invalid(need.field.clone(), expected));
-        }
+        check_needs(needs, &found)?;
         let before = found.iter().find(|stored| stored.item.key() == key);
         let version = before.map_or(0, |stored| stored.version);
         if let Some(expected) = edit.if_match
@@ -131,6 +153,21 @@ pub async fn update<S: Read + WriteFacts>(
         }
     }
     Err(AppError::Busy)
+}
+
+/// That everything a request names is among `found`.
+///
+/// # Errors
+/// [`AppError::Invalid`] names the field of the first that is not.
+pub(crate) fn check_needs(needs: &[Need], found: &[Stored]) -> Result<(), AppError> {
+    let is_there = |need: &&Need| found.iter().any(|stored| stored.item.key() == need.key);
+    match needs.iter().find(|need| !is_there(need)) {
+        None => Ok(()),
+        Some(need) => {
+            let expected = format!("the id of a {} of this business", need.what);
+            Err(AppError::invalid(need.field.clone(), expected))
+        }
+    }
 }
 
 /// Reads one thing.

@@ -1,5 +1,7 @@
 //! Reading a booking or an occasion with everything around it, in one call when its references are known.
 
+use std::collections::HashMap;
+
 use domain::booking::Booking;
 use domain::facts::{Facts, Subject};
 use domain::ids::StaffId;
@@ -181,18 +183,41 @@ fn facts_of(refs: &Refs, subject: Subject, found: &[Stored]) -> Result<Facts, Mi
 
 /// The facts around a booking that is not stored, or not stored so: what it refers to is among `found`, but for the staff, who are read.
 pub async fn facts_around(read: &impl Read, booking: Booking, found: &[Stored]) -> Result<Facts, PortError> {
-    let refs = Refs::from(&booking);
-    let staff_ids = staff_ids(&refs, found);
-    let refs = Refs { staff_ids, ..refs };
-    let known: Vec<Key> = found.iter().map(|stored| stored.item.key()).collect();
-    let wanted: Vec<Key> = keys_of(&refs)
-        .into_iter()
-        .filter(|key| !known.contains(key) && !matches!(key, Key::Booking(..)))
-        .collect();
-    let mut found = found.to_vec();
+    let mut known: HashMap<Key, Item> =
+        found.iter().map(|stored| (stored.item.key(), stored.item.clone())).collect();
+    let mut wanted = keys_around(&booking);
+    wanted.extend(staff_keys_of(&booking, |key| known.get(key)));
+    wanted.retain(|key| !known.contains_key(key));
     if !wanted.is_empty() {
-        found.extend(read.read(wanted).await?);
+        known.extend(read.read(wanted).await?.into_iter().map(|stored| (stored.item.key(), stored.item)));
     }
+    facts_among(booking, |key| known.get(key))
+}
+
+/// What a booking refers to, but for the staff.
+pub(crate) fn keys_around(booking: &Booking) -> Vec<Key> {
+    keys_of(&Refs::from(booking)).into_iter().filter(|key| !matches!(key, Key::Booking(..))).collect()
+}
+
+/// The staff who are told about a booking, by the resource and the location that `get` knows.
+pub(crate) fn staff_keys_of<'a>(booking: &Booking, get: impl Fn(&Key) -> Option<&'a Item>) -> Vec<Key> {
+    let ids = staff_ids(&Refs::from(booking), &found_of(keys_around(booking), get));
+    ids.into_iter().map(|id| Key::Staff(booking.business_id.clone(), id)).collect()
+}
+
+/// The facts around a booking, all of which `get` knows.
+pub(crate) fn facts_among<'a>(
+    booking: Booking,
+    get: impl Fn(&Key) -> Option<&'a Item>,
+) -> Result<Facts, PortError> {
+    let refs = Refs::from(&booking);
+    let mut found = found_of(keys_around(&booking), &get);
+    let refs = Refs { staff_ids: staff_ids(&refs, &found), ..refs };
+    found.extend(found_of(staff_keys_of(&booking, &get), &get));
     facts_of(&refs, Subject::Booking(booking), &found)
         .map_err(|missing| PortError::Permanent { operation: "loading a booking", source: missing.into() })
+}
+
+fn found_of<'a>(keys: Vec<Key>, get: impl Fn(&Key) -> Option<&'a Item>) -> Vec<Stored> {
+    keys.iter().filter_map(get).map(|item| Stored { item: item.clone(), version: 0 }).collect()
 }

@@ -1,6 +1,9 @@
 //! The catalogue: locations, resources and services.
 
-use app::edit_catalogue::{LocationFields, ResourceFields, ServiceFields, create, get, update};
+use app::edit_catalogue::{
+    LocationFields, ResourceFields, ServiceFields, create, create_resource, get, update,
+};
+use app::edit_settings::Settings;
 use app::error::AppError;
 use app::ports::{Item, Key, Kind};
 use axum::Router;
@@ -8,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::routing::get as reading;
 use domain::ids::{LocationId, ResourceId, ServiceId};
 
+use super::settings::{Changed, How, change_settings};
 use super::{Answer, PageParameters, Routes, Store, id, made, new, page, shown};
 use crate::call::{Call, Caller, Parameters};
 
@@ -43,16 +47,21 @@ async fn get_location(State(store): Store, caller: Caller, Path(location): Path<
 async fn put_location(
     State(store): Store,
     Path(location): Path<String>,
+    Parameters(how): Parameters<How>,
     call: Call<LocationFields>,
 ) -> Answer {
     let location: LocationId = id(&location, "location")?;
     let business_id = &call.caller.business_id;
-    let key = Key::Location(business_id.clone(), location.clone());
-    let change = |before: Option<Item>| {
-        before.ok_or(AppError::NotFound { what: "location" })?;
-        Ok(Item::Location(call.body.clone().with_id(business_id.clone(), location.clone())))
+    let about = Key::Location(business_id.clone(), location.clone());
+    let change = |settings: Settings| {
+        let location = call.body.clone().with_id(business_id.clone(), location.clone());
+        Ok(Settings { item: Some(Item::Location(location)), ..settings })
     };
-    shown(update(&*store, call.edit(), key, &call.body.needs(business_id)?, change).await?)
+    let needs = call.body.needs(business_id)?;
+    match change_settings(&store, call.edit(), &how, (&about, &needs), change).await? {
+        Changed::Is(done) => shown(done),
+        Changed::WouldBe(preview) => Ok(preview),
+    }
 }
 
 async fn list_resources(
@@ -66,7 +75,7 @@ async fn list_resources(
 async fn post_resource(State(store): Store, call: Call<ResourceFields>) -> Answer {
     let needs = call.body.needs(&call.caller.business_id)?;
     let resource = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new())?;
-    made("/v1/resources".into(), create(&*store, call.edit(), Item::Resource(resource), &needs).await?)
+    made("/v1/resources".into(), create_resource(&*store, call.edit(), resource, &needs).await?)
 }
 
 async fn get_resource(State(store): Store, caller: Caller, Path(resource): Path<String>) -> Answer {

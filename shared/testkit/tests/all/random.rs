@@ -6,12 +6,12 @@
 use app::change_booking::Change;
 use app::create_booking::NewBooking;
 use app::edit_catalogue::{self, BusinessPatch, Edit};
-use app::edit_rules::{Apply, edit_rules};
+use app::edit_settings::{Apply, Settings, edit_settings};
 use app::error::AppError;
 use app::ports::{Item, Key};
 use domain::channel::Channel;
 use domain::notification_type::NotificationType;
-use domain::rule::{Ending, Rule, Rules};
+use domain::rule::{Ending, Rule};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use testkit::salon::{haircut, move_to, online, salon, salon_id};
@@ -119,19 +119,20 @@ fn play(world: &World, number: usize, act: &Act) {
             })
         }
         Act::Invite(cancelled) => {
-            let change = |mut rules: Rules| {
+            let change = |mut settings: Settings| {
                 let mut rule = Rule::default_for(NotificationType::NoShowRecovery).clone();
                 if *cancelled {
                     rule.after.insert(Ending::Cancelled);
                 }
-                rules.changed.insert(NotificationType::NoShowRecovery, rule);
-                Ok(rules)
+                settings.rules.changed.insert(NotificationType::NoShowRecovery, rule);
+                Ok(settings)
             };
             let (business_id, apply) =
                 (salon_id(), if *cancelled { Apply::AllUpcoming } else { Apply::NewBookingsOnly });
+            let about = Key::Rules(salon_id());
             let edited = world.request(|| {
                 let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
-                edit_rules(world, edit, apply, change)
+                edit_settings(world, edit, &about, &[], apply, change)
             });
             edited.unwrap();
         }
