@@ -105,6 +105,20 @@ impl From<AppError> for Problem {
                 let expected = "a time at which the resource is free".to_owned();
                 Problem { errors: vec![FieldError { field: "start".to_owned(), expected }], ..problem }
             }
+            AppError::SeriesOverlap { number, .. } => {
+                let problem = Problem::new(
+                    StatusCode::CONFLICT,
+                    "overlap",
+                    "The resource is taken at that time",
+                    detail,
+                );
+                let expected =
+                    format!("times at which the resource is free; at that of booking {number} it is not");
+                Problem { errors: vec![FieldError { field: "start".to_owned(), expected }], ..problem }
+            }
+            AppError::NoOffer => {
+                Problem::new(StatusCode::CONFLICT, "no-offer", "There is no offer to take", detail)
+            }
             AppError::IllegalTransition(_) => Problem::new(
                 StatusCode::CONFLICT,
                 "illegal-transition",

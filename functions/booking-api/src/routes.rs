@@ -4,8 +4,10 @@ mod bookings;
 mod catalogue;
 mod clients;
 mod occasions;
+mod series;
 mod settings;
 mod staff;
+mod waitlist;
 
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ pub fn router(tables: Arc<Tables>) -> Router {
         .merge(staff::routes())
         .merge(clients::routes())
         .merge(bookings::routes())
+        .merge(series::routes())
+        .merge(waitlist::routes())
         .merge(occasions::routes())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })

@@ -1,4 +1,4 @@
-//! Looks whether a client is late, did not come or has not confirmed, and writes that down as a fact.
+//! Looks whether a client is late, did not come, has not confirmed or has not taken an offer, and writes that down as a fact.
 
 use app::check_booking::check_booking;
 use app::error::chain;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use app::error::chain;
+use app::offer_slot::{Freed, freed, offer_slot};
 use app::plan_client::plan_client;
 use app::plan_subject::{Planned, plan_subject};
 use app::ports::{
-    Calendar, CancelTimer, ClientBookings, Enqueue, Item, PortError, Read, ReadLedger, Refs, SetAside,
+    Calendar, CancelTimer, ClientBookings, Enqueue, Item, List, PortError, Read, ReadLedger, Refs, SetAside,
     SetTimer, WriteFacts, WriteLedger,
 };
 use app::roll_out::roll_out;
@@ -26,6 +27,8 @@ const AT_ONCE: usize = 16;
 enum Changed {
     /// A booking or an occasion.
     Subject(Refs),
+    /// A time that a booking gave up, so whoever waits for one.
+    Freed(Freed),
     /// A client, so whatever that client has ahead.
     Client(BusinessId, ClientId),
     /// The settings, so whatever the business has ahead.
@@ -44,7 +47,7 @@ struct Poison {
 /// aside, since a record that keeps coming back holds up all that came after it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 pub async fn handle(
-    store: &(impl Read + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar),
+    store: &(impl Read + List + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     failures: &impl SetAside,
@@ -57,6 +60,10 @@ pub async fn handle(
             Changed::Client(business, client) => {
                 plan_client(store, timers, queues, (business, client), now()).await
             }
+            Changed::Freed(freed) => offer_slot(store, freed, now()).await.map(|offered| {
+                tracing::info!(offered, "a time came free");
+                Planned::default()
+            }),
             Changed::Rollout(business) => roll_out(store, business).await.map(|bookings| {
                 tracing::info!(bookings, "settings rolled out");
                 Planned::default()
@@ -113,7 +120,15 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
     for record in records {
         let sequence_number = record.change.sequence_number.unwrap_or_default();
         let about = match serde_dynamo::from_item(record.change.new_image) {
-            Ok(Item::Booking(booking)) => Changed::Subject(Refs::from(&booking)),
+            Ok(Item::Booking(booking)) => {
+                // The old image says nothing that plans: only what time has come free. A new booking has none.
+                if let Ok(Item::Booking(before)) = serde_dynamo::from_item(record.change.old_image)
+                    && let Some(freed) = freed(&before, &booking)
+                {
+                    changed.entry(Changed::Freed(freed)).or_default().push(sequence_number.clone());
+                }
+                Changed::Subject(Refs::from(&booking))
+            }
             Ok(Item::Occasion(occasion)) => Changed::Subject(Refs::from(&occasion)),
             Ok(Item::Rollout(rollout)) => Changed::Rollout(rollout.business_id),
             Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),

@@ -1,14 +1,19 @@
-//! Looking at a booking when a check comes due, and writing down what was found as a fact. The stream does the rest.
+//! Looking at a booking or an offer when a check comes due, and writing down what was found as a fact. The stream does the rest.
 
 use domain::booking::{Notify, Operation, Source};
 use domain::message::CheckKind;
 use domain::plan::check_due;
+use domain::subject::SubjectId;
 use domain::task::{Task, TaskKind};
 use jiff::Timestamp;
 
 use crate::change_booking::writes_of;
 use crate::load_facts::load_facts;
-use crate::ports::{Due, DueWhat, Expect, Item, PortError, Read, SetTimer, Write, WriteError, WriteFacts};
+use crate::offer_slot::end_offer;
+use crate::ports::{
+    ClientBookings, Due, DueWhat, Expect, Item, List, PortError, Read, SetTimer, Write, WriteError,
+    WriteFacts,
+};
 
 /// How often a run starts over because somebody changed the booking under it.
 const TRIES: u32 = 5;
@@ -22,6 +27,8 @@ pub enum Found {
     NoShow,
     /// The client has not confirmed: written down, with a task for staff.
     Unconfirmed,
+    /// The client did not take the time that was offered: the next in turn has it, or nobody.
+    OfferEnded,
     /// Not yet: it will come again.
     TooEarly,
     /// Nothing to write: the client came, the visit is off, or it was found before.
@@ -30,7 +37,7 @@ pub enum Found {
 
 /// Does the check that came `due`. `wall` is the clock's time (UTC).
 pub async fn check_booking(
-    store: &(impl Read + WriteFacts),
+    store: &(impl Read + List + WriteFacts + ClientBookings),
     timers: &impl SetTimer,
     due: &Due,
     wall: Timestamp,
@@ -42,6 +49,10 @@ pub async fn check_booking(
         });
     };
     let now = wall.max(due.at);
+    if let SubjectId::Occasion(id) = &due.refs.subject {
+        let ended = end_offer(store, (&due.refs.business_id, id), now).await?;
+        return Ok(if ended { Found::OfferEnded } else { Found::Nothing });
+    }
     for _ in 0..TRIES {
         let Some(loaded) = load_facts(store, &due.refs, &[]).await? else {
             return Ok(Found::Nothing);

@@ -34,7 +34,7 @@ pub(crate) const CLIENTS: usize = 20;
 pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// How far ahead a visit may start: three years.
-const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366 * 3);
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366 * 3);
 
 /// A booking to be made.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,6 +1,6 @@
 //! Taking in a business: its profile and its first API key. Done by whoever runs the system, not through the API.
 
-use domain::business::{Business, Locale};
+use domain::business::{Business, Locale, WaitlistHold};
 use domain::ids::BusinessId;
 use domain::text::Name;
 use domain::zone::Zone;
@@ -46,6 +46,7 @@ pub async fn create_business(
         sms_enabled: false,
         quiet_hours: None,
         no_show_after_minutes: None,
+        waitlist_hold_minutes: WaitlistHold::default(),
     };
     let writes =
         [Item::Business(business), Item::ApiKey(record)].map(|item| Write { item, expect: Expect::Absent });

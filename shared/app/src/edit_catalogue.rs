@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::business::{Business, Locale, Location, NoShowDelay};
+use domain::business::{Business, Locale, Location, NoShowDelay, WaitlistHold};
 use domain::client::{Bans, Client, Device, Platform, Suppression};
 use domain::contact::{Email, Phone};
 use domain::ids::{BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId, StaffId};
@@ -211,7 +211,7 @@ pub struct BusinessPatch {
     #[serde(default, deserialize_with = "present")]
     pub signature: Option<Option<Name>>,
     /// What a segment of an sms costs, by the beginning of the number.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "prices")]
     pub sms_prices: Option<Vec<SmsPrice>>,
     /// Whether the business takes the paid sms option.
     #[serde(default, deserialize_with = "given")]
@@ -222,6 +222,9 @@ pub struct BusinessPatch {
     /// Minutes after the end of the visit at which a client not marked arrived is a no-show.
     #[serde(default, deserialize_with = "present")]
     pub no_show_after_minutes: Option<Option<NoShowDelay>>,
+    /// How many minutes a time that has come free is held for a client on the waitlist: 5 to 1440.
+    #[serde(default, deserialize_with = "given")]
+    pub waitlist_hold_minutes: Option<WaitlistHold>,
 }
 
 /// A field that may be absent, and not null.
@@ -236,6 +239,43 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// A price of sms that can be one.
+#[derive(Deserialize)]
+#[serde(try_from = "SmsPrice")]
+struct CheckedPrice(SmsPrice);
+
+#[derive(Debug, thiserror::Error)]
+enum InvalidPrice {
+    #[error("expected a prefix of \"+\" and 1 to 7 digits, such as \"+351\"")]
+    Prefix,
+    #[error("expected a price of 0 or more minor units")]
+    Amount,
+}
+
+impl TryFrom<SmsPrice> for CheckedPrice {
+    type Error = InvalidPrice;
+    fn try_from(price: SmsPrice) -> Result<Self, InvalidPrice> {
+        let digits = price.prefix.strip_prefix('+').unwrap_or_default();
+        if !(1..=7).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidPrice::Prefix);
+        }
+        if price.per_thousand.minor < 0 { Err(InvalidPrice::Amount) } else { Ok(Self(price)) }
+    }
+}
+
+/// The most prices of sms a business has.
+const PRICES: usize = 50;
+
+/// At most 50 prices of sms, each for a prefix of its own.
+fn prices<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<SmsPrice>>, D::Error> {
+    let checked = Vec::<CheckedPrice>::deserialize(deserializer)?;
+    let distinct: BTreeSet<&str> = checked.iter().map(|CheckedPrice(price)| price.prefix.as_str()).collect();
+    if checked.len() > PRICES || distinct.len() != checked.len() {
+        return Err(serde::de::Error::custom("expected at most 50 prices, each for another prefix"));
+    }
+    Ok(Some(checked.into_iter().map(|CheckedPrice(price)| price).collect()))
 }
 
 impl BusinessPatch {
@@ -258,6 +298,7 @@ impl BusinessPatch {
             sms_enabled: patch.sms_enabled.unwrap_or(business.sms_enabled),
             quiet_hours: patch.quiet_hours.unwrap_or(business.quiet_hours),
             no_show_after_minutes: patch.no_show_after_minutes.unwrap_or(business.no_show_after_minutes),
+            waitlist_hold_minutes: patch.waitlist_hold_minutes.unwrap_or(business.waitlist_hold_minutes),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a request from outside could not be done, and how errors are logged.
 
 use domain::booking::IllegalTransition;
+use jiff::Timestamp;
 
 use crate::ports::PortError;
 
@@ -24,6 +25,17 @@ pub enum AppError {
     /// The resource is taken at that time.
     #[error("the resource is already booked at that time")]
     Overlap,
+    /// The resource is taken at the time of one booking of a series.
+    #[error("the resource is already booked at the time of booking {number} of the series, {start}")]
+    SeriesOverlap {
+        /// Which booking, from 1.
+        number: u32,
+        /// When it would start (UTC).
+        start: Timestamp,
+    },
+    /// There is no offer to take.
+    #[error("the client has no offer, or it has run out")]
+    NoOffer,
     /// The booking's state does not allow it.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),

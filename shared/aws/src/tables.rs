@@ -49,6 +49,9 @@ const ASKS: u32 = 5;
 /// How long ledger rows are kept after they were due: 13 months (SPEC §6).
 const LEDGER_KEPT: SignedDuration = SignedDuration::from_hours(24 * 396);
 
+/// How long a place on the waitlist is kept after the last time that would have suited.
+const WAITLIST_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+
 /// How long a verification code is kept; it is of use for some minutes.
 const CODE_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -377,6 +380,7 @@ fn expires(item: &Item) -> Option<Timestamp> {
             let code = matches!(occasion.about, About::VerificationCode { .. });
             occasion.at.checked_add(if code { CODE_KEPT } else { LEDGER_KEPT }).ok()
         }
+        Item::WaitlistEntry(entry) => entry.until.checked_add(WAITLIST_KEPT).ok(),
         Item::ResourceDay(day) => {
             let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
             midnight.checked_add(DAYS_KEPT).ok()

@@ -1,5 +1,6 @@
 //! Businesses (tenants) and their locations.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Phone;
@@ -66,6 +67,45 @@ pub struct Business {
     /// None, the default: only staff says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_show_after_minutes: Option<NoShowDelay>,
+    /// How many minutes a time that has come free is held for a client on the waitlist.
+    #[serde(default)]
+    pub waitlist_hold_minutes: WaitlistHold,
+}
+
+/// Minutes for which a time is held for a client on the waitlist, 5 to 1440; an hour by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct WaitlistHold(u32);
+
+/// Why a number is not a [`WaitlistHold`].
+#[derive(Debug, thiserror::Error)]
+#[error("expected 5 to 1440 minutes")]
+pub struct InvalidWaitlistHold;
+
+impl WaitlistHold {
+    /// How long that is.
+    pub fn duration(self) -> SignedDuration {
+        SignedDuration::from_mins(i64::from(self.0))
+    }
+}
+
+impl Default for WaitlistHold {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl TryFrom<u32> for WaitlistHold {
+    type Error = InvalidWaitlistHold;
+    fn try_from(minutes: u32) -> Result<Self, InvalidWaitlistHold> {
+        if (5..=1440).contains(&minutes) { Ok(Self(minutes)) } else { Err(InvalidWaitlistHold) }
+    }
+}
+
+impl From<WaitlistHold> for u32 {
+    fn from(hold: WaitlistHold) -> u32 {
+        hold.0
+    }
 }
 
 /// Minutes after the end of a visit, 1 to 1440.

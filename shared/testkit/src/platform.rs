@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use app::check_booking::check_booking;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
+use app::offer_slot::offer_slot;
 use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
 use app::ports::{Due, DueWhat, NewId};
@@ -108,6 +109,7 @@ impl World {
     pub async fn plan(&self, changed: &Changed) -> bool {
         match changed {
             Changed::Subject(refs) => plan_subject(self, self, self, refs, self.now()).await.is_ok(),
+            Changed::Freed(freed) => offer_slot(self, freed, self.now()).await.is_ok(),
             Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
         }
     }

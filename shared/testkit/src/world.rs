@@ -8,6 +8,7 @@ use std::future::{pending, poll_fn};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 
+use app::offer_slot::{Freed, freed};
 use app::ports::{
     Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List,
     Listed, NewId, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger, Refs, SetTimer,
@@ -93,6 +94,8 @@ impl Fault {
 pub enum Changed {
     /// A booking or an occasion.
     Subject(Refs),
+    /// A time that a booking gave up.
+    Freed(Freed),
     /// A business's settings.
     Rollout(BusinessId),
 }
@@ -203,8 +206,11 @@ impl State {
             };
             let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
             assert_eq!(&read_back, item, "what is written reads back the same");
-            self.items.insert(item.key(), Stored { item: item.clone(), version });
+            let before = self.items.insert(item.key(), Stored { item: item.clone(), version });
+            let before = before.as_ref().and_then(|stored| stored.item.booking());
+            let freed = before.zip(item.booking()).and_then(|(before, after)| freed(before, after));
             self.stream.extend(Changed::of(item));
+            self.stream.extend(freed.map(Changed::Freed));
         }
         Ok(())
     }

@@ -1,0 +1,52 @@
+//! The waitlist.
+
+use app::ports::Kind;
+use app::waitlist::{WaitlistFields, accept_offer, close_entry, join_waitlist};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get as reading, post};
+use runtime::RandomIds;
+use serde::Deserialize;
+
+use super::{Answer, PageParameters, Routes, Store, created, id, ok, page};
+use crate::call::{Call, Caller, Parameters};
+
+pub fn routes() -> Routes {
+    Router::new()
+        .route("/v1/waitlist", reading(list_entries).post(post_entry))
+        .route("/v1/waitlist/{id}/close", post(close))
+        .route("/v1/waitlist/{id}/accept", post(accept))
+}
+
+/// A request that says all it has to say by its path.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn list_entries(
+    State(store): Store,
+    caller: Caller,
+    Parameters(page_of): Parameters<PageParameters>,
+) -> Answer {
+    page(&store, &caller, Kind::Waitlist, page_of).await
+}
+
+async fn post_entry(State(store): Store, call: Call<WaitlistFields>) -> Answer {
+    let Caller { business_id, now } = &call.caller;
+    let done = join_waitlist(&*store, &RandomIds, business_id, &call.body, call.once.as_ref(), *now).await?;
+    Ok(created(&format!("/v1/waitlist/{}", done.value.id), done.etag, &done.value))
+}
+
+async fn close(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {
+    let Caller { business_id, now } = &call.caller;
+    let entry = id(&entry, "place on the waitlist")?;
+    let done = close_entry(&*store, (business_id, &entry), *now).await?;
+    Ok(ok(done.etag, &done.value))
+}
+
+async fn accept(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {
+    let Caller { business_id, now } = &call.caller;
+    let entry = id(&entry, "place on the waitlist")?;
+    let done = accept_offer(&*store, &RandomIds, (business_id, &entry), call.once.as_ref(), *now).await?;
+    Ok(created(&format!("/v1/bookings/{}", done.value.id), done.etag, &done.value))
+}
