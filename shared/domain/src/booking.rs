@@ -601,6 +601,57 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn s71_a_full_history_keeps_the_event_that_set_the_time_and_the_latest() {
+        let mut booking = booking();
+        for _ in 0..HISTORY * 2 {
+            booking =
+                booking.after(Operation::Answer(true), made(), Source::Online, Notify::ByRules).unwrap();
+        }
+        let history: Vec<u64> = booking.history.iter().map(|event| event.revision).collect();
+        let latest = (booking.revision + 2 - HISTORY as u64)..=booking.revision;
+        assert_eq!(history, [1].into_iter().chain(latest).collect::<Vec<_>>());
+        assert_eq!(booking.time_set().map(|event| &event.kind), Some(&EventKind::Created));
+    }
+
+    #[test]
+    fn s53_the_clients_answer_is_for_the_time_it_was_given_for() {
+        let after = |booking: &Booking, operation| {
+            booking.after(operation, made(), Source::Online, Notify::ByRules).unwrap()
+        };
+        let answered = after(&booking(), Operation::Answer(true));
+        assert_eq!(answered.confirmation, Confirmation::Confirmed);
+        let declined = after(&answered, Operation::Answer(false));
+        assert_eq!((declined.confirmation, declined.status), (Confirmation::Declined, Status::Confirmed));
+        let longer =
+            Operation::Reschedule { start: booking().start, end: "2026-11-23T12:00:00Z".parse().unwrap() };
+        assert_eq!(after(&answered, longer).confirmation, Confirmation::Confirmed, "the start is the same");
+        let to = Operation::Reschedule {
+            start: "2026-11-24T10:00:00Z".parse().unwrap(),
+            end: "2026-11-24T11:00:00Z".parse().unwrap(),
+        };
+        assert_eq!(after(&answered, to).confirmation, Confirmation::None);
+        let change =
+            Operation::Change { resource_id: "r2".parse().unwrap(), service_id: "s2".parse().unwrap() };
+        let changed = after(&answered, change);
+        assert_eq!(changed.confirmation, Confirmation::Confirmed);
+        assert_eq!((changed.resource_id.as_str(), changed.service_id.as_str()), ("r2", "s2"));
+    }
+
+    #[test]
+    fn s4_a_booking_remembers_so_many_failures_each_once() {
+        let failure =
+            |number: usize| Failure { message_id: format!("m{number}").parse().unwrap(), at: made() };
+        let mut booking = booking();
+        for number in 0..FAILURES + 2 {
+            booking = booking.failed(failure(number)).unwrap();
+            assert_eq!(booking.failed(failure(number)), None);
+        }
+        assert_eq!(booking.failures.len(), FAILURES);
+        assert_eq!(booking.failures.first(), Some(&failure(2)), "the oldest are forgotten");
+        assert_eq!(booking.failures.last(), Some(&failure(FAILURES + 1)));
+    }
+
+    #[test]
     fn notify_is_a_tick_or_a_word() {
         let read = |json: &str| serde_json::from_str::<Notify>(json);
         assert_eq!(read("true").unwrap(), Notify::Yes);

@@ -192,6 +192,50 @@ mod tests {
         assert!(!one.hold(slot("d", "10:45", "10:50"), 2));
     }
 
+    /// A resource whose own rules name the version they were made at, by the number of hours of the only reminder.
+    fn overridden_at(versions: &[u64]) -> Resource {
+        let json = r#"{"business_id":"b","id":"r","location_id":"l","name":"Marta","kind":"specialist","capacity":1}"#;
+        let resource: Resource = serde_json::from_str(json).unwrap();
+        versions.iter().fold(resource, |resource, version| {
+            let rule = format!(
+                r#"{{"enabled":true,"steps":[{{"timing":"{}h before start","channels":["sms"]}}]}}"#,
+                version + 1
+            );
+            let rules = [(NotificationType::Reminder, serde_json::from_str(&rule).unwrap())].into();
+            resource.overridden(rules, *version)
+        })
+    }
+
+    fn hours_by(resource: &Resource, version: u64) -> Option<String> {
+        resource.rule(NotificationType::Reminder, version).map(|rule| rule.steps[0].timing.to_string())
+    }
+
+    #[test]
+    fn s58_s59_a_booking_has_the_rules_of_its_own_version_of_the_resource() {
+        let resource = overridden_at(&[3, 5]);
+        let hours: Vec<Option<String>> = (2..=6).map(|version| hours_by(&resource, version)).collect();
+        let of = |hours| Some(format!("{hours}h before start"));
+        assert_eq!(hours, [None, of(4), of(4), of(6), of(6)], "before the third version it had none");
+        assert_eq!(
+            resource.rule(NotificationType::BookingCreated, 5),
+            None,
+            "of other types it says nothing"
+        );
+        assert_eq!(hours_by(&overridden_at(&[0]), 0), of(1), "made with the first version of the rules");
+        assert_eq!(hours_by(&overridden_at(&[]), 5), None);
+        assert_eq!(hours_by(&overridden_at(&[3, 3]), 2), None);
+        assert_eq!(overridden_at(&[3, 3]).overrides.len(), 2, "the later of one version stands for both");
+    }
+
+    #[test]
+    fn s58_a_resource_keeps_the_latest_of_its_rules_and_old_bookings_go_by_the_oldest_kept() {
+        let resource = overridden_at(&[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(resource.overrides.len(), OVERRIDES);
+        assert_eq!(hours_by(&resource, 7).unwrap(), "8h before start");
+        assert_eq!(hours_by(&resource, 3).unwrap(), "4h before start");
+        assert_eq!(hours_by(&resource, 0).unwrap(), "4h before start");
+    }
+
     #[test]
     fn moving_a_booking_frees_its_old_hold() {
         let mut day = day(vec![slot("a", "10:00", "11:00")]);

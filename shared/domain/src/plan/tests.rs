@@ -17,6 +17,7 @@ mod news;
 mod occasions;
 mod people;
 mod properties;
+mod sending;
 mod settings;
 
 fn at(instant: &str) -> Timestamp {
