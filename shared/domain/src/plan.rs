@@ -456,7 +456,11 @@ fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, foun
                 switch: Switch::ByHand,
                 ..Call::of(NotificationType::ConfirmationRequest, recipient, event)
             };
-            let rule = facts.rule(call.kind);
+            let mut rule = facts.rule(call.kind);
+            if channels_of(rule, booking.source).is_empty() {
+                // The rule is off and names no channel. Staff has asked all the same.
+                rule = Rule::default_for(call.kind);
+            }
             let channels = channels_of(rule, booking.source);
             found.extend(one_step(facts, &call, rule, &Timing::Immediately, &channels));
         }

@@ -223,6 +223,17 @@ fn s40_staff_asks_by_hand_although_the_type_is_off() {
 }
 
 #[test]
+fn s40_staff_asks_by_hand_although_the_rule_is_off_and_names_no_channel() {
+    let mut facts = salon();
+    facts.rules.changed.insert(Type::ConfirmationRequest, Rule { enabled: false, ..rule(&[]) });
+    after(&mut facts, Operation::RequestConfirmation, "2026-11-21T12:00:00Z");
+    assert_eq!(
+        told(&facts, MADE, Type::ConfirmationRequest),
+        ["immediately email: 2026-11-21T12:00:00Z", "immediately sms: 2026-11-21T12:00:00Z"]
+    );
+}
+
+#[test]
 fn s40_each_time_staff_asks_is_a_request_of_its_own() {
     let mut facts = salon();
     let (mut ledger, mut checks) = (vec![], vec![]);
