@@ -28,7 +28,7 @@ pub enum Timing {
     AfterStart(Interval),
     /// So long after the visit ends.
     AfterEnd(Interval),
-    /// At a wall time on the day of the visit or so many days (0 to 90) before it.
+    /// At a wall time on the day of the visit or so many days (0 to 366) before it.
     AtLocal {
         /// Wall time at the location, to the minute.
         time: Time,
@@ -122,7 +122,7 @@ impl Timing {
 }
 
 impl Interval {
-    /// So many minutes, if that is at most 90 days and not zero.
+    /// So many minutes, if that is at most 366 days and not zero.
     pub fn minutes(amount: u32) -> Option<Self> {
         Self::new(amount, Unit::Minutes)
     }
