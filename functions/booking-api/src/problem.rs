@@ -227,8 +227,15 @@ pub fn of_query(text: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use app::change_booking::BookingPatch;
     use app::create_booking::NewBooking;
-    use app::edit_catalogue::{ClientFields, LocationFields};
+    use app::create_series::NewSeries;
+    use app::edit_catalogue::{BusinessPatch, ClientFields, LocationFields, StaffFields};
+    use app::suppress::SuppressionFields;
+    use app::waitlist::WaitlistFields;
+    use app::write_occasion::{
+        AccountOperationFields, BonusFields, IndividualFields, VerificationCodeFields,
+    };
     use serde::de::DeserializeOwned;
 
     fn problem<T: DeserializeOwned>(json: &str) -> (u16, String, String) {
@@ -272,5 +279,113 @@ mod tests {
             problem::<LocationFields>(r#"{"name":"x","name":"y","zone":"UTC"}"#),
             of(422, "name", "one value: the field is there twice")
         );
+    }
+
+    #[test]
+    fn bad_input_to_every_kind_of_fact_names_the_field() {
+        let refused = |json: &str, of: fn(&str) -> (u16, String, String), field: &str, what: &str| {
+            let (status, named, expected) = of(json);
+            assert_eq!((status, named.as_str()), (422, field), "{json}");
+            assert!(expected.contains(what), "{json}: {expected}");
+        };
+        let staff = problem::<StaffFields>;
+        refused(r#"{"phone":"+351912345678"}"#, staff, "name", "missing");
+        refused(r#"{"name":"Nuno","email":"nuno"}"#, staff, "email", "e-mail");
+        let suppression = problem::<SuppressionFields>;
+        refused(r#"{"channel":"push","cause":"stop"}"#, suppression, "channel", "`email`");
+        refused(r#"{"channel":"sms","cause":"mood"}"#, suppression, "cause", "`hard_bounce`");
+        let patch = problem::<BookingPatch>;
+        refused(r#"{"resource_id":null}"#, patch, "resource_id", "string");
+        refused(r#"{"client_ids":["a b"]}"#, patch, "client_ids[0]", "an id");
+        refused(r#"{"reminders":["-5m before start"]}"#, patch, "reminders[0]", "a timing");
+        refused(r#"{"rebooking_after":"0d"}"#, patch, "rebooking_after", "a length of time");
+        refused(r#"{"start":"2026-11-24T10:00"}"#, patch, "start", "no such field");
+        let operation = problem::<AccountOperationFields>;
+        refused(r#"{"operation":"theft"}"#, operation, "operation", "`penalty_charged`");
+        let eur = r#""operation":"penalty_paid","amount":{"minor":1,"currency":"EUR"}"#;
+        refused(
+            r#"{"operation":"penalty_paid","amount":{"minor":1.5,"currency":"EUR"}}"#,
+            operation,
+            "amount.minor",
+            "i64",
+        );
+        refused(
+            r#"{"operation":"penalty_paid","amount":{"minor":1,"currency":"euro"}}"#,
+            operation,
+            "amount.currency",
+            "three capital letters",
+        );
+        refused(&format!("{{{eur},\"channels\":[]}}"), operation, "channels", "at least one channel");
+        refused(&format!("{{{eur},\"channels\":[\"sms\",\"sms\"]}}"), operation, "channels", "each once");
+        refused(&format!("{{{eur},\"channels\":[\"fax\"]}}"), operation, "channels", "\"all\" or a list");
+        refused(&format!("{{{eur},\"notify\":\"maybe\"}}"), operation, "notify", "true, false");
+        refused(
+            r#"{"bonus":"accrued","amount":{"points":-1}}"#,
+            problem::<BonusFields>,
+            "amount.points",
+            "u32",
+        );
+        let letter = problem::<IndividualFields>;
+        refused(r#"{"channels":"all","text":""}"#, letter, "text", "1 to 1000 characters");
+        refused(r#"{"text":"hello"}"#, letter, "channels", "missing");
+        let code = problem::<VerificationCodeFields>;
+        refused(r#"{"client_id":"c","channel":"push","code":"1234"}"#, code, "channel", "`sms`");
+        refused(
+            r#"{"client_id":"c","channel":"sms","code":"123"}"#,
+            code,
+            "code",
+            "4 to 10 letters or digits",
+        );
+        let series = r#""location_id":"l","resource_id":"r","service_id":"s","client_ids":["c"],"start":"2026-11-24T10:00","source":"staff""#;
+        for (every, count, field, what) in [
+            ("7h", "4", "every", "7d"),
+            ("0d", "4", "every", "1d to 90d"),
+            ("91d", "4", "every", "1d to 90d"),
+            ("+7d", "4", "every", "1d to 90d"),
+            ("7d", "1", "count", "2 to 26"),
+            ("7d", "27", "count", "2 to 26"),
+        ] {
+            let json = format!("{{{series},\"every\":\"{every}\",\"count\":{count}}}");
+            refused(&json, problem::<NewSeries>, field, what);
+        }
+        let place = r#"{"client_id":"c","location_id":"l","service_id":"s","from":"2026-11-24T10:00"}"#;
+        refused(place, problem::<WaitlistFields>, "until", "missing");
+        let business = problem::<BusinessPatch>;
+        refused(r#"{"waitlist_hold_minutes":4}"#, business, "waitlist_hold_minutes", "5 to 1440");
+        refused(
+            &format!("{{\"signature\":\"{}\"}}", "x".repeat(201)),
+            business,
+            "signature",
+            "1 to 200 characters",
+        );
+        let price = |prefix: &str, minor: &str| {
+            format!("{{\"prefix\":\"{prefix}\",\"per_thousand\":{{\"minor\":{minor},\"currency\":\"EUR\"}}}}")
+        };
+        let prices = |prices: &[String]| format!("{{\"sms_prices\":[{}]}}", prices.join(","));
+        for bad in ["351", "+", "+3x", "+12345678"] {
+            refused(&prices(&[price(bad, "1")]), business, "sms_prices[0]", "a prefix");
+        }
+        refused(&prices(&[price("+1", "1"), price("+2", "-1")]), business, "sms_prices[1]", "0 or more");
+        refused(&prices(&[price("+1", "1"), price("+1", "2")]), business, "sms_prices", "another prefix");
+        let many: Vec<String> = (100..151).map(|number| price(&format!("+{number}"), "1")).collect();
+        refused(&prices(&many), business, "sms_prices", "at most 50");
+        assert!(serde_json::from_str::<BusinessPatch>(&prices(&many[..50])).is_ok());
+    }
+
+    #[test]
+    fn every_conflict_has_a_type_of_its_own() {
+        let of = |error: AppError| {
+            let problem = Problem::from(error);
+            (problem.status, problem.kind.rsplit(':').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(of(AppError::NoOffer), (409, "no-offer".to_owned()));
+        let start = jiff::Timestamp::UNIX_EPOCH;
+        let overlap = Problem::from(AppError::SeriesOverlap { number: 3, start });
+        assert!(
+            overlap.detail.contains("booking 3 of the series, 1970-01-01T00:00:00Z"),
+            "{}",
+            overlap.detail
+        );
+        assert_eq!(of(AppError::SeriesOverlap { number: 3, start }), (409, "overlap".to_owned()));
     }
 }

@@ -162,4 +162,21 @@ mod tests {
         let poison: Vec<_> = poison.into_iter().map(|poison| poison.sequence_number).collect();
         assert_eq!(poison, ["102"]);
     }
+
+    #[test]
+    fn a_cancelled_booking_is_planned_and_its_time_comes_free() {
+        let event: Event =
+            serde_json::from_str(include_str!("../tests/dynamodb_event_cancelled.json")).unwrap();
+        let (changed, poison) = read(event.records);
+        assert!(poison.is_empty());
+        let freed = changed.iter().find_map(|(changed, numbers)| match changed {
+            Changed::Freed(freed) => Some((freed, numbers)),
+            _ => None,
+        });
+        let (freed, numbers) = freed.unwrap();
+        assert_eq!((freed.resource_id.as_str(), numbers.as_slice()), ("r", &["200".to_owned()][..]));
+        assert_eq!(freed.start, "2026-11-23T10:00:00Z".parse().unwrap());
+        assert!(changed.keys().any(|changed| matches!(changed, Changed::Subject(_))));
+        assert_eq!(changed.len(), 2);
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use app::ports::Item;
 use domain::booking::Booking;
 use domain::message::{Message, MessageStatus};
+use domain::occasion::{About, Occasion};
 
 use crate::world::World;
 
@@ -38,21 +39,13 @@ impl World {
     /// The world as it stands.
     pub fn end_state(&self) -> EndState {
         let state = self.state();
-        let mut bookings: Vec<&Booking> = state
-            .items
-            .values()
-            .filter_map(|stored| match &stored.item {
-                Item::Booking(booking) => Some(booking),
-                _ => None,
-            })
-            .collect();
-        bookings
-            .sort_by_key(|booking| (booking.business_id.clone(), booking.start, booking.client_ids.clone()));
+        let names = names(state.items.values().map(|stored| &stored.item));
         let renamed = |line: String| {
-            bookings.iter().enumerate().fold(line, |line, (number, booking)| {
-                line.replace(&format!("\"{}\"", booking.id), &format!("\"booking {number}\""))
-                    .replace(&format!("\\\"{}\\\"", booking.id), &format!("\\\"booking {number}\\\""))
-                    .replace(&format!("booking {},", booking.id), &format!("booking {number},"))
+            names.iter().fold(line, |line, (id, name)| {
+                line.replace(&format!("\"{id}\""), &format!("\"{name}\""))
+                    .replace(&format!("\\\"{id}\\\""), &format!("\\\"{name}\\\""))
+                    .replace(&format!("booking {id},"), &format!("{name},"))
+                    .replace(&format!("booking occasion:{id},"), &format!("{name},"))
             })
         };
         let label = |message: &Message| renamed(crate::invariants::label(message));
@@ -84,6 +77,35 @@ impl World {
     }
 }
 
+/// A name for the id of everything that is made by the use cases, in an order that a repetition does not change.
+fn names<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<(String, String)> {
+    let mut made: Vec<(String, String, &str)> = Vec::new();
+    let mut series: Vec<(String, String, &str)> = Vec::new();
+    for item in items {
+        match item {
+            Item::Booking(booking) => {
+                let order = format!("{} {} {:?}", booking.business_id, booking.start, booking.client_ids);
+                if let Some(of) = booking.series.as_ref().filter(|series| series.index == 0) {
+                    series.push((order.clone(), of.id.to_string(), "series"));
+                }
+                made.push((order, booking.id.to_string(), "booking"));
+            }
+            Item::Occasion(occasion) => {
+                let order = format!("{:?} {:?} {}", occasion.recipient, occasion.kind(), occasion.at);
+                made.push((order, occasion.id.to_string(), "occasion"));
+            }
+            Item::WaitlistEntry(entry) => {
+                let order = format!("{} {:?} {:?}", entry.client_id, entry.from, entry.resource_id);
+                made.push((order, entry.id.to_string(), "place"));
+            }
+            _ => {}
+        }
+    }
+    made.extend(series);
+    made.sort();
+    made.into_iter().enumerate().map(|(number, (_, id, kind))| (id, format!("{kind} {number}"))).collect()
+}
+
 /// A fact without the instants at which things were done, which a repetition moves. A version tells how often something was written, which is
 /// compared for what staff edits.
 fn line(item: &Item) -> String {
@@ -98,6 +120,19 @@ fn line(item: &Item) -> String {
                 .collect();
             let plain = Booking { history: vec![], ..booking.clone() };
             format!("{plain:?} {history:?}")
+        }
+        Item::Occasion(occasion) => {
+            let Occasion { about, recipient, location_id, by, notify, channels, withdrawn, .. } = occasion;
+            let about = match about {
+                About::WaitlistOffer { entry_id, resource_id, service_id, start, end, .. } => {
+                    format!("offer {entry_id:?} {resource_id:?} {service_id:?} {start} {end}")
+                }
+                about => format!("{about:?}"),
+            };
+            format!(
+                "occasion {:?} {about} {recipient:?} {location_id:?} {by:?} {notify:?} {channels:?} {withdrawn}",
+                occasion.id
+            )
         }
         Item::Answer(answer) => format!("answer {} {} {}", answer.key_hash, answer.request_hash, answer.etag),
         // The due time of a check follows from the booking's, which is compared.

@@ -7,8 +7,10 @@ use domain::booking::Status;
 use domain::ids::{BookingId, MessageId};
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
+use domain::occasion::{About, Occasion};
 use domain::rule::{Ending, Rules};
 use domain::subject::SubjectId;
+use domain::waitlist::{WaitlistEntry, WaitlistStatus};
 
 use crate::world::{Changed, Sent, State, World};
 
@@ -133,7 +135,7 @@ impl World {
         }
     }
 
-    /// Panics unless the resource's days hold every booking that is ahead, and none that was cancelled.
+    /// Panics unless the resource's days hold every booking that is ahead and every offer that is out, and nothing else but what was.
     pub fn assert_holds_agree(&self) {
         let state = self.state();
         let holds: Vec<&BookingId> = state
@@ -145,13 +147,34 @@ impl World {
             })
             .flatten()
             .collect();
+        let mut known = Vec::new();
         for stored in state.items.values() {
             if let Item::Booking(booking) = &stored.item {
                 let held = holds.contains(&&booking.id);
                 assert!(held || !booking.status.is_ahead(), "{} holds nothing", booking.id);
                 assert!(!held || booking.status != Status::Cancelled, "{} still holds", booking.id);
+                known.push(booking.id.to_string());
+            }
+            if let Item::Occasion(Occasion { id, withdrawn, about: About::WaitlistOffer { .. }, .. }) =
+                &stored.item
+            {
+                let held = holds.iter().any(|hold| hold.as_str() == id.as_str());
+                assert_ne!(held, *withdrawn, "an offer holds its time for as long as it is out: {id}");
+                let place = |entry: &WaitlistEntry| entry.offer.as_ref() == Some(id);
+                let offered = state.items.values().filter_map(|stored| stored.item.waitlist_entry());
+                let mut places = offered.filter(|entry| place(entry));
+                let status = places.next().map(|entry| entry.status);
+                assert_eq!(
+                    status == Some(WaitlistStatus::Offered),
+                    !withdrawn,
+                    "the place of {id} is {status:?}"
+                );
+                assert!(places.next().is_none(), "{id} was made to two");
+                known.push(id.to_string());
             }
         }
+        let nobody = holds.iter().find(|hold| !known.iter().any(|id| id == hold.as_str()));
+        assert!(nobody.is_none(), "{nobody:?} holds a time and is nobody");
     }
 
     /// Panics unless all is over: nothing waits, and what the ledger says has left is what left.

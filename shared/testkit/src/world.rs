@@ -19,6 +19,7 @@ use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::message::Message;
 use domain::subject::SubjectId;
 use domain::template::Content;
+use domain::waitlist::WaitlistEntry;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::invariants;
@@ -295,6 +296,20 @@ impl World {
         let mut bookings: Vec<Booking> = bookings.collect();
         bookings.sort_by(|a, b| a.id.cmp(&b.id));
         bookings
+    }
+
+    /// Every place on the waitlist, by id.
+    pub fn waitlist(&self) -> Vec<WaitlistEntry> {
+        let state = self.state();
+        let mut places: Vec<WaitlistEntry> =
+            state.items.values().filter_map(|stored| stored.item.waitlist_entry().cloned()).collect();
+        places.sort_by(|a, b| a.id.cmp(&b.id));
+        places
+    }
+
+    /// The stream records that are not dealt with yet, oldest first.
+    pub fn stream(&self) -> Vec<Changed> {
+        self.state().stream.iter().cloned().collect()
     }
 
     /// Puts a copy of everything the queues hold beside it.
@@ -677,7 +692,7 @@ impl NewId for World {
     fn new_id(&self) -> String {
         let mut state = self.state();
         state.ids += 1;
-        format!("id-{}", state.ids)
+        format!("id-{:06}", state.ids)
     }
 
     fn new_secret(&self) -> String {

@@ -27,8 +27,8 @@ async fn change(world: &World, id: &BookingId, change: Change) -> Result<Done<Bo
 }
 
 async fn plan(world: &World) {
-    if let Some(refs) = world.stream_record() {
-        let done = world.plan(&refs).await;
+    while let Some(changed) = world.stream_record() {
+        let done = world.plan(&changed).await;
         world.finish_record(done);
     }
 }

@@ -3,8 +3,10 @@
 
 mod concurrent;
 mod disturbed;
+mod facts;
 mod once;
 mod random;
 mod refused;
 mod tenants;
+mod waitlist;
 mod world;
