@@ -613,6 +613,9 @@ impl Calendar for Tables {
 mod tests {
     use super::*;
     use app::ports::{Answer, ApiKey};
+    use domain::booking::{Notify, Source};
+    use domain::occasion::Occasion;
+    use domain::recipient::Recipient;
 
     #[test]
     fn every_key_but_that_of_an_api_key_starts_with_the_business() {
@@ -677,5 +680,31 @@ mod tests {
         });
         let row = row(&Write { item: key, expect: Expect::Absent }).unwrap();
         assert_eq!(row["entity"], AttributeValue::S("api_key".into()));
+    }
+
+    #[test]
+    fn s16_a_code_is_forgotten_after_a_day_and_other_occasions_with_their_messages() {
+        let kept = |about: About| {
+            let occasion = Occasion {
+                business_id: "b".parse().unwrap(),
+                id: "o".parse().unwrap(),
+                about,
+                recipient: Recipient::Client("c".parse().unwrap()),
+                location_id: None,
+                at: "2026-11-23T10:00:00Z".parse().unwrap(),
+                by: Source::Staff,
+                notify: Notify::ByRules,
+                channels: None,
+                rules_version: 0,
+                withdrawn: false,
+                failures: vec![],
+            };
+            expires(&Item::Occasion(occasion)).unwrap().to_string()
+        };
+        let code = "4829ab".to_owned().try_into().unwrap();
+        assert_eq!(kept(About::VerificationCode { code }), "2026-11-24T10:00:00Z");
+        let text = "Hello".parse().unwrap();
+        let letter = About::Individual { subject: None, text, for_booking: None };
+        assert_eq!(kept(letter), "2027-12-24T10:00:00Z");
     }
 }

@@ -8,13 +8,17 @@ use app::create_booking::NewBooking;
 use app::edit_catalogue::{self, BusinessPatch, Edit};
 use app::edit_settings::{Apply, Settings, edit_settings};
 use app::error::AppError;
+use app::once::Once;
 use app::ports::{Item, Key};
+use app::waitlist::{accept_offer, close_entry, join_waitlist};
+use app::write_occasion::{IndividualFields, write_occasion};
 use domain::channel::Channel;
 use domain::notification_type::NotificationType;
 use domain::rule::{Ending, Rule};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use testkit::salon::{haircut, move_to, online, salon, salon_id};
+use serde_json::json;
+use testkit::salon::{haircut, move_to, online, parsed, read, salon, salon_id};
 use testkit::world::{Fault, World};
 
 /// One thing that happens.
@@ -23,6 +27,12 @@ enum Act {
     Book(NewBooking),
     /// To the booking of this number, counted round.
     Change(usize, Change),
+    /// The client wants a time like that.
+    Wait(&'static str),
+    /// Whoever has the place of this number, counted round, takes what is offered, or gives it up.
+    Take(usize, bool),
+    /// Staff writes to the client.
+    Letter(&'static str),
     TakeSms(bool),
     Ban(Channel),
     /// Whether a cancellation is answered with an invitation too.
@@ -56,7 +66,19 @@ fn change() -> impl Strategy<Value = Change> {
         Just(Change::NoShow),
         start().prop_map(|start| move_to(&start)),
         start().prop_map(|start| move_to(&start)),
+        Just(Change::RequestConfirmation),
+        prop::bool::ANY.prop_map(Change::Answer),
+        prop::sample::select(vec!["marta", "ines"]).prop_map(|id| edit_to(json!({ "resource_id": id }))),
+        prop::collection::btree_set(client(), 1..3).prop_map(|ids| edit_to(json!({ "client_ids": ids }))),
+        prop::collection::btree_set(1..30, 0..3).prop_map(|hours| {
+            let times: Vec<String> = hours.iter().map(|hours| format!("{hours}h before start")).collect();
+            edit_to(json!({ "reminders": times }))
+        }),
     ]
+}
+
+fn edit_to(patch: serde_json::Value) -> Change {
+    Change::Edit(Box::new(read(patch)))
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -65,6 +87,9 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (client(), start()).prop_map(|(client, start)| Act::Book(haircut(client, &start))),
         1 => (client(), start()).prop_map(|(client, start)| Act::Book(online(client, &start))),
         5 => (0..8_usize, change()).prop_map(|(which, change)| Act::Change(which, change)),
+        2 => client().prop_map(Act::Wait),
+        2 => (0..8_usize, prop::bool::weighted(0.8)).prop_map(|(which, take)| Act::Take(which, take)),
+        1 => client().prop_map(Act::Letter),
         1 => prop::bool::ANY.prop_map(Act::TakeSms),
         1 => prop::sample::select(&Channel::ALL[..]).prop_map(Act::Ban),
         1 => prop::bool::ANY.prop_map(Act::Invite),
@@ -79,6 +104,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn play(world: &World, number: usize, act: &Act) {
     let key = format!("request {number}");
+    let once = Once::new(&key, b"the only one");
     match act {
         Act::Book(new) => {
             let booked = world.book(&key, new);
@@ -99,6 +125,39 @@ fn play(world: &World, number: usize, act: &Act) {
                 };
                 assert!(told, "{changed:?}");
             }
+        }
+        Act::Wait(client) => {
+            let fields = read(json!({
+                "client_id": client, "location_id": "chiado", "service_id": "haircut",
+                "from": "2026-11-20T08:00", "until": "2026-12-31T20:00",
+            }));
+            let joined = world.request(|| async {
+                join_waitlist(world, world, &salon_id(), &fields, Some(&once), world.now()).await
+            });
+            assert!(matches!(joined, Ok(_) | Err(AppError::Invalid { .. })), "{joined:?}");
+        }
+        Act::Take(which, take) => {
+            let places = world.waitlist();
+            if let Some(place) = places.get(which % places.len().max(1)) {
+                let place = (&salon_id(), &place.id);
+                if *take {
+                    let taken = world.request(|| async {
+                        accept_offer(world, world, place, Some(&once), world.now()).await
+                    });
+                    assert!(matches!(taken, Ok(_) | Err(AppError::NoOffer)), "{taken:?}");
+                } else {
+                    world.request(|| async { close_entry(world, place, world.now()).await }).unwrap();
+                }
+            }
+        }
+        Act::Letter(client) => {
+            let fields: IndividualFields = read(json!({ "channels": "all", "text": "Hello" }));
+            let letter = fields.to(parsed(client));
+            world
+                .request(|| async {
+                    write_occasion(world, world, &salon_id(), &letter, Some(&once), world.now()).await
+                })
+                .unwrap();
         }
         Act::TakeSms(on) => edit(world, Key::Business(salon_id()), |item| match item {
             Some(Item::Business(business)) => {
@@ -173,6 +232,9 @@ proptest! {
     #[test]
     fn whatever_happens_nothing_leaves_twice_and_nothing_is_forgotten(acts in prop::collection::vec(act(), 1..30)) {
         let world = salon();
+        world.put([Item::Resource(read(json!({
+            "business_id": "salon", "id": "ines", "location_id": "chiado", "name": "Inês", "kind": "specialist", "capacity": 2,
+        })))]);
         for (number, act) in acts.iter().enumerate() {
             play(&world, number, act);
         }
