@@ -280,6 +280,21 @@ fn s53_the_managers_are_told_three_hours_before_of_a_client_who_has_not_confirme
 }
 
 #[test]
+fn s53_s55_what_a_check_finds_is_told_when_it_is_found_however_late_the_check() {
+    let mut facts = asking();
+    facts.rule_mut(Type::StaffUnconfirmed).late = LatePolicy::Skip;
+    after(&mut facts, Operation::StayUnconfirmed, "2026-11-23T09:30:00Z");
+    assert_eq!(told(&facts, MADE, Type::StaffUnconfirmed), ["3h before start email: 2026-11-23T09:30:00Z"]);
+    after(&mut facts, Operation::RunLate, "2026-11-23T10:12:00Z");
+    facts.rules.changed.insert(Type::RunningLate, rule(&[("30m after start", &[Channel::Push])]));
+    assert_eq!(
+        told(&facts, MADE, Type::RunningLate),
+        ["30m after start push: 2026-11-23T10:12:00Z"],
+        "the check has waited already"
+    );
+}
+
+#[test]
 fn s53_the_check_looks_where_somebody_was_asked_and_the_managers_want_to_know() {
     let due = |facts: &Facts| check_due(facts, CheckKind::Unconfirmed);
     let mut facts = salon_with_staff();
