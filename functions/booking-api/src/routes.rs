@@ -33,6 +33,13 @@ type Routes = Router<Arc<Tables>>;
 
 /// Every route of the API.
 pub fn router(tables: Arc<Tables>) -> Router {
+    routes()
+        .fallback(|| async { Problem::no_route() })
+        .method_not_allowed_fallback(|| async { Problem::method() })
+        .with_state(tables)
+}
+
+fn routes() -> Routes {
     Router::new()
         .merge(settings::routes())
         .merge(catalogue::routes())
@@ -42,9 +49,6 @@ pub fn router(tables: Arc<Tables>) -> Router {
         .merge(series::routes())
         .merge(waitlist::routes())
         .merge(occasions::routes())
-        .fallback(|| async { Problem::no_route() })
-        .method_not_allowed_fallback(|| async { Problem::method() })
-        .with_state(tables)
 }
 
 fn ok(etag: u64, body: impl Serialize) -> Response {
@@ -105,4 +109,13 @@ async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParam
     let listed = store.list(&caller.business_id, kind, page).await.map_err(AppError::from)?;
     let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
     Ok(Json(json!({ "items": items, "next": listed.next })).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_two_themes_claim_the_same_path() {
+        // Axum says so by panicking when the routes are put together.
+        assert!(super::routes().has_routes());
+    }
 }

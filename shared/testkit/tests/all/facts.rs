@@ -22,7 +22,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, parsed, read, salon, salon_id};
-use testkit::world::World;
+use testkit::world::{Call, World};
 
 /// The salon with a second specialist, a colouring of 90 minutes for 60 euros, a location elsewhere with a specialist of its own, and Ana's
 /// booking for Tuesday at ten, of which she was told.
@@ -552,4 +552,32 @@ fn the_longest_series_of_one_client_fits_into_one_transaction() {
     let new = series(json!({ "count": 26 }));
     assert_eq!(make_series(&world, "series", &new).unwrap().bookings.len(), 26);
     world.assert_holds_agree();
+}
+
+// ------------------------------------------------------------------ what it costs
+
+#[test]
+fn each_fact_is_few_reads_and_one_write() {
+    let calls = |act: &dyn Fn(&World, &BookingId)| {
+        let (world, id) = told();
+        world.plan_faults([]);
+        act(&world, &id);
+        world.calls()
+    };
+    let one_more = series(json!({ "count": 3 }));
+    // Three bookings and three parts in them, three days, the answer.
+    let made = calls(&|world, _| drop(make_series(world, "series", &one_more).unwrap()));
+    assert_eq!(made, [Call::Read, Call::Read, Call::Write(10)]);
+    // The occasion and the answer.
+    assert_eq!(
+        calls(&|world, _| drop(write(world, "bonus", &bonus()).unwrap())),
+        [Call::Read, Call::Write(2)]
+    );
+    // The booking, a day of each resource, the answer.
+    let to_ines = edit(json!({ "resource_id": "ines" }));
+    let edited = calls(&|world, id| drop(world.change("edit", id, to_ines.clone()).unwrap()));
+    assert_eq!(edited, [Call::Read, Call::Read, Call::Write(4)]);
+    let notes = edit(json!({ "notes": "x" }));
+    let noted = calls(&|world, id| drop(world.change("edit", id, notes.clone()).unwrap()));
+    assert_eq!(noted, [Call::Read, Call::Write(2)]);
 }

@@ -2,12 +2,15 @@
 
 use app::change_booking::{Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, create_booking};
+use app::create_series::create_series;
 use app::deliver::{Delivered, Shift, deliver};
 use app::edit_catalogue::{self, Edit, ResourceFields};
 use app::error::AppError;
 use app::once::Once;
 use app::ports::{Item, Kind, List, Page, Refs};
 use app::timeline::timeline;
+use app::waitlist::{WaitlistFields, accept_offer, close_entry, join_waitlist};
+use app::write_occasion::{IndividualFields, write_occasion};
 use domain::booking::Notify;
 use domain::ids::{BookingId, BusinessId};
 use domain::message::MessageStatus;
@@ -163,4 +166,50 @@ fn a_visit_to_the_barber_is_no_future_booking_at_the_salon() {
         message.kind == NotificationType::NoShowRecovery && message.status == MessageStatus::Accepted
     });
     assert_eq!(invited.count(), 3);
+}
+
+#[test]
+fn facts_about_anothers_things_are_refused_and_change_nothing() {
+    let (world, id) = neighbours();
+    let wait = |client: &str| -> WaitlistFields {
+        read(json!({
+            "client_id": client, "location_id": "chiado", "service_id": "haircut",
+            "from": "2026-11-23T08:00", "until": "2026-11-25T20:00",
+        }))
+    };
+    let (salon, barber, now) = (salon_id(), barber(), world.now());
+    let place = finished(world.run(join_waitlist(&world, &world, &salon, &wait("mia"), None, now))).unwrap();
+    let before = world.end_state();
+    let place = (&barber, &place.value.id);
+    let invalid = |error: AppError, field: &str| {
+        assert!(matches!(&error, AppError::Invalid { field: named, .. } if named == field), "{error:?}");
+    };
+    let not_found = |error: AppError| assert!(matches!(error, AppError::NotFound { .. }), "{error:?}");
+
+    let joined = finished(world.run(join_waitlist(&world, &world, &barber, &wait("mia"), None, now)));
+    invalid(joined.unwrap_err(), "client_id");
+    not_found(finished(world.run(accept_offer(&world, &world, place, None, now))).unwrap_err());
+    not_found(finished(world.run(close_entry(&world, place, now))).unwrap_err());
+
+    let letter: IndividualFields = read(json!({ "channels": "all", "text": "Hello" }));
+    let to_mia = letter.clone().to(parsed("mia"));
+    not_found(finished(world.run(write_occasion(&world, &world, &barber, &to_mia, None, now))).unwrap_err());
+    let about_the_booking = IndividualFields { booking_id: Some(id.clone()), ..letter }.to(parsed("ana"));
+    let written = finished(world.run(write_occasion(&world, &world, &barber, &about_the_booking, None, now)));
+    invalid(written.unwrap_err(), "booking_id");
+
+    let series = read(json!({
+        "location_id": "chiado", "resource_id": "ines", "service_id": "haircut", "client_ids": ["ana"],
+        "start": TUESDAY_TEN, "source": "staff", "every": "7d", "count": 2,
+    }));
+    let made = finished(world.run(create_series(&world, &world, &barber, &series, None, now)));
+    invalid(made.unwrap_err(), "resource_id");
+
+    // The salon's own edit reaches none of the barber's things either.
+    world.put([Item::Client(read(json!({ "business_id": "barber", "id": "bo", "name": "Bo" })))]);
+    let patch = read(json!({ "client_ids": ["bo"] }));
+    let edited = world.change("edit", &id, Change::Edit(Box::new(patch)));
+    invalid(edited.unwrap_err(), "client_ids[0]");
+    let after = world.end_state();
+    assert_eq!(after.facts.len(), before.facts.len() + 1, "Bo, and nothing else");
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use testkit::disturb::Scenario;
 use testkit::platform::interleave;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, parsed, read, salon, salon_id};
-use testkit::world::World;
+use testkit::world::{Call, Changed, World};
 
 fn fields(client: &str, more: Value) -> WaitlistFields {
     let mut fields = json!({
@@ -340,7 +340,7 @@ fn two_times_that_come_free_at_once_are_offered_to_two() {
         world
     };
     let offer = async |world: &World, which: usize| {
-        let freed = world.stream().into_iter().filter(|it| matches!(it, testkit::world::Changed::Freed(_)));
+        let freed = world.stream().into_iter().filter(|it| matches!(it, Changed::Freed(_)));
         let record = freed.collect::<Vec<_>>().swap_remove(which);
         world.plan(&record).await
     };
@@ -381,4 +381,23 @@ fn an_offer_whose_message_cannot_leave_any_more_is_withdrawn() {
     world.pass(SignedDuration::from_mins(5));
     let offers = world.messages().into_iter().filter(|row| row.kind == NotificationType::WaitlistOffer);
     assert!(offers.map(|row| row.status).all(|status| status != MessageStatus::Accepted));
+}
+
+#[test]
+fn an_offer_is_few_reads_and_one_write() {
+    let (world, ids) = waiting();
+    cancel(&world);
+    let freed = world.stream().into_iter().find(|changed| matches!(changed, Changed::Freed(_))).unwrap();
+    world.plan_faults([]);
+    world.run(world.plan(&freed));
+    // The waitlist; the service and the client, and beside them what the client has booked; what the offer needs. The day, the offer, the place.
+    assert_eq!(world.calls(), [Call::Read, Call::Read, Call::Read, Call::Read, Call::Write(3)]);
+    world.plan_faults([]);
+    accept(&world, "accept", &ids[0]).unwrap();
+    // The place, the offer, what the booking needs. The day, the part, the booking, the place, the offer, the answer.
+    assert_eq!(world.calls(), [Call::Read, Call::Read, Call::Read, Call::Write(6)]);
+    world.plan_faults([]);
+    let nobody_waits = world.plan(&freed);
+    world.run(nobody_waits);
+    assert_eq!(world.calls().len(), 4, "it was offered before: nothing is written");
 }
