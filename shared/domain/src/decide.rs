@@ -30,9 +30,8 @@ pub fn asks_for_future_booking(kind: NotificationType) -> bool {
 /// which [`asks_for_future_booking`] says so.
 pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Timestamp) -> (Decision, Trace) {
     let subject = facts.subject_id();
-    let of_message = |candidate: &Candidate| {
-        candidate.is_like(message) && candidate.id(facts, &subject).as_ref() == Some(&message.id)
-    };
+    let of_message =
+        |candidate: &Candidate| candidate.is_like(message) && candidate.id(facts, &subject) == message.id;
     let candidate = candidates(facts).into_iter().find(of_message);
     let Some(candidate) = candidate else {
         let mut trace = Trace::new(now, facts.rules.version);

@@ -13,6 +13,9 @@ fn checked(text: String) -> Result<String, InvalidId> {
     if fits { Ok(text) } else { Err(InvalidId) }
 }
 
+/// Half of a SHA-256, which makes an id of 32 hex digits.
+pub(crate) struct Digest16(pub(crate) [u8; 16]);
+
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -31,6 +34,12 @@ macro_rules! id {
             type Error = InvalidId;
             fn try_from(text: String) -> Result<Self, InvalidId> {
                 checked(text).map(Self)
+            }
+        }
+
+        impl From<Digest16> for $name {
+            fn from(digest: Digest16) -> Self {
+                Self(hex::encode(digest.0))
             }
         }
 

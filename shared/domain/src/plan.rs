@@ -96,7 +96,7 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
     let subject = facts.subject_id();
     let messages = candidates(facts)
         .into_iter()
-        .filter_map(|candidate| {
+        .map(|candidate| {
             let (mut outcome, mut trace) = judge(facts, &candidate);
             if let (Some(not_after), Outcome::Leaves(at) | Outcome::Deferred(at)) =
                 (candidate.not_after, outcome)
@@ -109,8 +109,8 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
                 );
                 outcome = Outcome::Withheld(Reason::TooLate, at);
             }
-            Some(PlannedMessage {
-                id: candidate.id(facts, &subject)?,
+            PlannedMessage {
+                id: candidate.id(facts, &subject),
                 kind: candidate.kind,
                 step: candidate.step,
                 revision: candidate.revision,
@@ -119,7 +119,7 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
                 known_at: candidate.known_at,
                 outcome,
                 trace,
-            })
+            }
         })
         .collect();
     Plan { messages, checks: checks(facts, &subject) }
@@ -189,7 +189,7 @@ impl Candidate {
             && self.recipient == message.recipient
     }
 
-    pub(crate) fn id(&self, facts: &Facts, subject: &SubjectId) -> Option<MessageId> {
+    pub(crate) fn id(&self, facts: &Facts, subject: &SubjectId) -> MessageId {
         MessageKey {
             business_id: &facts.business.id,
             subject,
@@ -326,7 +326,7 @@ fn failed_at(facts: &Facts, candidate: &Candidate) -> Option<Timestamp> {
     if failures.is_empty() {
         return None;
     }
-    let id = candidate.id(facts, &facts.subject_id())?;
+    let id = candidate.id(facts, &facts.subject_id());
     failures.iter().find(|failure| failure.message_id == id).map(|failure| failure.at)
 }
 
@@ -347,6 +347,9 @@ fn anchors(facts: &Facts, event: Timestamp) -> Anchors<'_> {
 fn news(facts: &Facts, booking: &Booking, recipient: &Recipient, found: &mut Vec<Candidate>) {
     let mut told = BTreeSet::new();
     for event in booking.history.iter().rev() {
+        if told.len() == Channel::ALL.len() {
+            break;
+        }
         if let Some(kind) = news_of(booking, event, recipient) {
             let mut told_now = BTreeSet::new();
             for candidate in told_of(facts, booking, &Call::of(kind, recipient, event)) {
@@ -798,7 +801,7 @@ fn checks(facts: &Facts, subject: &SubjectId) -> Vec<PlannedCheck> {
         .into_iter()
         .filter_map(|kind| {
             let due = check_due(facts, kind)?;
-            let id = check_id(&facts.business.id, subject, kind, revision)?;
+            let id = check_id(&facts.business.id, subject, kind, revision);
             Some(PlannedCheck { id, kind, due })
         })
         .collect()

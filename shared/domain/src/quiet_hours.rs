@@ -68,14 +68,15 @@ impl QuietHours {
     pub fn window_around(&self, instant: Timestamp, zone: &Zone) -> Option<Window> {
         let today = zone.at(instant).date();
         let night = Span::new().days(i64::from(self.from > self.until));
-        // Only a window that opened today or yesterday can hold this instant; or the day before, where a date was skipped, as
-        // the 30th of December 2011 in Apia.
-        (0..=2).rev().find_map(|days_ago| {
+        // The window that opened last, today or yesterday; or the day before, where a date was skipped, as the 30th of December 2011 in
+        // Apia. One that opened before it has ended.
+        let (day, opens) = (0..=2).find_map(|days_ago| {
             let day = today.checked_sub(Span::new().days(days_ago)).ok()?;
             let opens = zone.instant(day.to_datetime(self.from))?;
-            let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
-            (opens <= instant && instant < ends).then_some(Window { opens, ends })
-        })
+            (opens <= instant).then_some((day, opens))
+        })?;
+        let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
+        (instant < ends).then_some(Window { opens, ends })
     }
 }
 
