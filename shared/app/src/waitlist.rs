@@ -11,6 +11,7 @@ use crate::create_booking::{
     By, HORIZON, LONGEST, NewBooking, TRIES, When, new_id, of_this_business, participations, put_together,
     referred, resource,
 };
+use crate::edit_catalogue::Edit;
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::offer_slot::{end_offer, hold_id};
@@ -116,20 +117,28 @@ fn entry(
     })
 }
 
-fn the_entry(found: &[Stored]) -> Result<(&WaitlistEntry, u64), AppError> {
-    first(found, Item::waitlist_entry).ok_or(AppError::NotFound { what: "place on the waitlist" })
+fn the_entry(found: &[Stored], if_match: Option<u64>) -> Result<(&WaitlistEntry, u64), AppError> {
+    let (entry, version) =
+        first(found, Item::waitlist_entry).ok_or(AppError::NotFound { what: "place on the waitlist" })?;
+    match if_match {
+        Some(expected) if expected != version => Err(AppError::Stale { current: version }),
+        _ => Ok((entry, version)),
+    }
 }
 
 /// Gives up a place on the waitlist at `now` (UTC). A time that is held for it goes to the next in turn. One that is over stays as it is, so
 /// that the request may be repeated without an idempotency key.
 pub async fn close_entry<S: Read + List + WriteFacts + ClientBookings>(
     ports: &S,
-    (business_id, entry_id): (&BusinessId, &WaitlistEntryId),
-    now: Timestamp,
+    edit: Edit<'_>,
+    entry_id: &WaitlistEntryId,
 ) -> Result<Done<WaitlistEntry>, AppError> {
+    let Edit { business_id, if_match, now, .. } = edit;
+    let mut if_match = if_match;
     for _ in 0..TRIES {
         let found = ports.read(vec![Key::WaitlistEntry(business_id.clone(), entry_id.clone())]).await?;
-        let (entry, version) = the_entry(&found)?;
+        // What is asked for holds for the first look: what comes after is this request's own doing, or does no harm to it.
+        let (entry, version) = the_entry(&found, if_match.take())?;
         match (entry.status, &entry.offer) {
             (WaitlistStatus::Offered, Some(offer)) => {
                 end_offer(ports, (business_id, offer), now).await?;
@@ -157,10 +166,10 @@ pub async fn close_entry<S: Read + List + WriteFacts + ClientBookings>(
 pub async fn accept_offer<S: Read + WriteFacts>(
     ports: &S,
     ids: &impl NewId,
-    (business_id, entry_id): (&BusinessId, &WaitlistEntryId),
-    once: Option<&Once>,
-    now: Timestamp,
+    edit: Edit<'_>,
+    entry_id: &WaitlistEntryId,
 ) -> Result<Done<Booking>, AppError> {
+    let Edit { business_id, once, if_match, now } = edit;
     let id: BookingId = new_id(ids)?;
     for _ in 0..TRIES {
         let mut keys = vec![Key::WaitlistEntry(business_id.clone(), entry_id.clone())];
@@ -169,7 +178,7 @@ pub async fn accept_offer<S: Read + WriteFacts>(
         if let Some(done) = answered(once, &kept, now)? {
             return Ok(done);
         }
-        let (entry, entry_version) = the_entry(&kept)?;
+        let (entry, entry_version) = the_entry(&kept, if_match)?;
         let offered = entry.offer.as_ref().filter(|_| entry.status == WaitlistStatus::Offered);
         let offer_id = offered.ok_or(AppError::NoOffer)?;
         let found = ports.read(vec![Key::Occasion(business_id.clone(), offer_id.clone())]).await?;

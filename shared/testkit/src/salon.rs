@@ -2,6 +2,7 @@
 
 use app::change_booking::{Change, Manner, change_booking};
 use app::create_booking::{By, MadeBooking, NewBooking, create_booking};
+use app::edit_catalogue::Edit;
 use app::error::AppError;
 use app::once::{Done, Once};
 use app::ports::{Item, Key, Refs};
@@ -139,6 +140,11 @@ impl World {
     pub fn refs(&self, id: &BookingId) -> Refs {
         Refs::from(&self.booking(id))
     }
+}
+
+/// What an edit of the salon's things brings along.
+pub fn edit<'a>(business_id: &'a BusinessId, once: Option<&'a Once>, now: Timestamp) -> Edit<'a> {
+    Edit { business_id, once, if_match: None, now }
 }
 
 /// A move to a wall time in Lisbon.

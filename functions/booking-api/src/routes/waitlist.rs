@@ -1,6 +1,7 @@
 //! The waitlist.
 
-use app::ports::Kind;
+use app::edit_catalogue::get;
+use app::ports::{Key, Kind};
 use app::waitlist::{WaitlistFields, accept_offer, close_entry, join_waitlist};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -8,12 +9,13 @@ use axum::routing::{get as reading, post};
 use runtime::RandomIds;
 use serde::Deserialize;
 
-use super::{Answer, PageParameters, Routes, Store, created, id, ok, page};
+use super::{Answer, PageParameters, Routes, Store, created, id, ok, page, shown};
 use crate::call::{Call, Caller, Parameters};
 
 pub fn routes() -> Routes {
     Router::new()
         .route("/v1/waitlist", reading(list_entries).post(post_entry))
+        .route("/v1/waitlist/{id}", reading(get_entry))
         .route("/v1/waitlist/{id}/close", post(close))
         .route("/v1/waitlist/{id}/accept", post(accept))
 }
@@ -37,16 +39,19 @@ async fn post_entry(State(store): Store, call: Call<WaitlistFields>) -> Answer {
     Ok(created(&format!("/v1/waitlist/{}", done.value.id), done.etag, &done.value))
 }
 
+async fn get_entry(State(store): Store, caller: Caller, Path(entry): Path<String>) -> Answer {
+    let key = Key::WaitlistEntry(caller.business_id, id(&entry, "place on the waitlist")?);
+    shown(get(&*store, key, "place on the waitlist").await?)
+}
+
 async fn close(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {
-    let Caller { business_id, now } = &call.caller;
     let entry = id(&entry, "place on the waitlist")?;
-    let done = close_entry(&*store, (business_id, &entry), *now).await?;
+    let done = close_entry(&*store, call.edit(), &entry).await?;
     Ok(ok(done.etag, &done.value))
 }
 
 async fn accept(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {
-    let Caller { business_id, now } = &call.caller;
     let entry = id(&entry, "place on the waitlist")?;
-    let done = accept_offer(&*store, &RandomIds, (business_id, &entry), call.once.as_ref(), *now).await?;
+    let done = accept_offer(&*store, &RandomIds, call.edit(), &entry).await?;
     Ok(created(&format!("/v1/bookings/{}", done.value.id), done.etag, &done.value))
 }

@@ -4,15 +4,18 @@
 use app::change_booking::{BookingPatch, Change};
 use app::create_booking::NewBooking;
 use app::create_series::{NewSeries, create_series};
+use app::edit_catalogue::update;
 use app::error::AppError;
 use app::once::Once;
 use app::ports::{Item, Key};
+use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
 use app::write_occasion::{
     AccountOperationFields, BonusFields, IndividualFields, NewOccasion, VerificationCodeFields,
     write_occasion,
 };
 use domain::booking::{Confirmation, EventKind, Status};
 use domain::channel::Channel;
+use domain::client::Client;
 use domain::ids::BookingId;
 use domain::message::MessageStatus;
 use domain::notification_type::NotificationType as Type;
@@ -21,7 +24,9 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
-use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, parsed, read, salon, salon_id};
+use testkit::salon::{
+    TUESDAY_TEN, edit as staff_edit, haircut, instant, move_to, parsed, read, salon, salon_id,
+};
 use testkit::world::{Call, World};
 
 /// The salon with a second specialist, a colouring of 90 minutes for 60 euros, a location elsewhere with a specialist of its own, and Ana's
@@ -552,6 +557,52 @@ fn the_longest_series_of_one_client_fits_into_one_transaction() {
     let new = series(json!({ "count": 26 }));
     assert_eq!(make_series(&world, "series", &new).unwrap().bookings.len(), 26);
     world.assert_holds_agree();
+}
+
+// ------------------------------------------------------------------ suppressions
+
+fn ana_card(world: &World, change: impl Fn(Client) -> Result<Client, AppError>) -> Result<Client, AppError> {
+    let (business, key) = (salon_id(), Key::Client(salon_id(), parsed("ana")));
+    let edited = world.request(|| {
+        update(world, staff_edit(&business, None, world.now()), key.clone(), &[], |before| match before {
+            Some(Item::Client(client)) => change(client).map(Item::Client),
+            _ => Err(AppError::NotFound { what: "client" }),
+        })
+    });
+    edited.map(|done| match done.value {
+        Item::Client(client) => client,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_suppressed_address_gets_nothing_until_that_is_taken_back() {
+    let (world, id) = told();
+    let sms = |kind: Type| {
+        world.pass(SignedDuration::from_mins(5));
+        messages(&world, kind).into_iter().filter(|(channel, _)| *channel == Channel::Sms).collect::<Vec<_>>()
+    };
+    let stop: SuppressionFields = read(json!({ "channel": "sms", "cause": "stop" }));
+    let first = ana_card(&world, |client| suppressed(client, stop, world.now())).unwrap();
+    assert_eq!(first.suppressions[0].address, "+351912345678");
+    world.wait(SignedDuration::from_mins(1));
+    let again = ana_card(&world, |client| suppressed(client, stop, world.now())).unwrap();
+    assert_eq!(again.suppressions, first.suppressions, "it has been so since then");
+    world.change("move", &id, move_to("2026-11-25T15:00")).unwrap();
+    assert_eq!(sms(Type::BookingRescheduled), [(Channel::Sms, MessageStatus::Suppressed)]);
+
+    let end: SuppressionEnd = read(json!({ "channel": "sms" }));
+    assert!(ana_card(&world, |client| unsuppressed(client, end)).unwrap().suppressions.is_empty());
+    world.change("cancel", &id, Change::Cancel).unwrap();
+    assert_eq!(sms(Type::BookingCancelled), [(Channel::Sms, MessageStatus::Accepted)]);
+}
+
+#[test]
+fn an_address_that_is_not_there_cannot_be_suppressed() {
+    let (world, _) = told();
+    let none: SuppressionFields = read(json!({ "channel": "email", "cause": "complaint" }));
+    let without = |client: Client| suppressed(Client { email: None, ..client }, none, world.now());
+    refused(ana_card(&world, without), "channel");
 }
 
 // ------------------------------------------------------------------ what it costs

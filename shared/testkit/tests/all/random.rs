@@ -18,7 +18,7 @@ use domain::rule::{Ending, Rule};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
-use testkit::salon::{haircut, move_to, online, parsed, read, salon, salon_id};
+use testkit::salon::{edit as staff_edit, haircut, move_to, online, parsed, read, salon, salon_id};
 use testkit::world::{Fault, World};
 
 /// One thing that happens.
@@ -139,14 +139,19 @@ fn play(world: &World, number: usize, act: &Act) {
         Act::Take(which, take) => {
             let places = world.waitlist();
             if let Some(place) = places.get(which % places.len().max(1)) {
-                let place = (&salon_id(), &place.id);
+                let business = salon_id();
                 if *take {
                     let taken = world.request(|| async {
-                        accept_offer(world, world, place, Some(&once), world.now()).await
+                        accept_offer(world, world, staff_edit(&business, Some(&once), world.now()), &place.id)
+                            .await
                     });
                     assert!(matches!(taken, Ok(_) | Err(AppError::NoOffer)), "{taken:?}");
                 } else {
-                    world.request(|| async { close_entry(world, place, world.now()).await }).unwrap();
+                    world
+                        .request(|| async {
+                            close_entry(world, staff_edit(&business, None, world.now()), &place.id).await
+                        })
+                        .unwrap();
                 }
             }
         }

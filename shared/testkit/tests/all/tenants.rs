@@ -19,7 +19,7 @@ use domain::subject::SubjectId;
 use rstest::rstest;
 use serde_json::json;
 use testkit::platform::Run;
-use testkit::salon::{TUESDAY_TEN, business, haircut, move_to, parsed, read, salon, salon_id};
+use testkit::salon::{TUESDAY_TEN, business, edit, haircut, move_to, parsed, read, salon, salon_id};
 use testkit::world::{Changed, World};
 
 /// The salon, with a location, a resource, a service and a client nobody else has, and a barber next door whose things have
@@ -180,7 +180,7 @@ fn facts_about_anothers_things_are_refused_and_change_nothing() {
     let (salon, barber, now) = (salon_id(), barber(), world.now());
     let place = finished(world.run(join_waitlist(&world, &world, &salon, &wait("mia"), None, now))).unwrap();
     let before = world.end_state();
-    let place = (&barber, &place.value.id);
+    let (place, by_the_barber) = (&place.value.id, edit(&barber, None, now));
     let invalid = |error: AppError, field: &str| {
         assert!(matches!(&error, AppError::Invalid { field: named, .. } if named == field), "{error:?}");
     };
@@ -188,8 +188,8 @@ fn facts_about_anothers_things_are_refused_and_change_nothing() {
 
     let joined = finished(world.run(join_waitlist(&world, &world, &barber, &wait("mia"), None, now)));
     invalid(joined.unwrap_err(), "client_id");
-    not_found(finished(world.run(accept_offer(&world, &world, place, None, now))).unwrap_err());
-    not_found(finished(world.run(close_entry(&world, place, now))).unwrap_err());
+    not_found(finished(world.run(accept_offer(&world, &world, by_the_barber, place))).unwrap_err());
+    not_found(finished(world.run(close_entry(&world, by_the_barber, place))).unwrap_err());
 
     let letter: IndividualFields = read(json!({ "channels": "all", "text": "Hello" }));
     let to_mia = letter.clone().to(parsed("mia"));

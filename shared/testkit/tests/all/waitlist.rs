@@ -15,7 +15,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
 use testkit::platform::interleave;
-use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, parsed, read, salon, salon_id};
+use testkit::salon::{TUESDAY_TEN, edit, haircut, instant, move_to, parsed, read, salon, salon_id};
 use testkit::world::{Call, Changed, World};
 
 fn fields(client: &str, more: Value) -> WaitlistFields {
@@ -44,13 +44,15 @@ fn join(world: &World, client: &str, more: Value) -> WaitlistEntryId {
 fn accept(world: &World, key: &str, entry: &WaitlistEntryId) -> Result<Booking, AppError> {
     let once = Once::new(key, entry.as_str().as_bytes());
     let accepted = world.request(|| async {
-        accept_offer(world, world, (&salon_id(), entry), Some(&once), world.now()).await
+        accept_offer(world, world, edit(&salon_id(), Some(&once), world.now()), entry).await
     });
     accepted.map(|done| done.value)
 }
 
 fn close(world: &World, entry: &WaitlistEntryId) {
-    world.request(|| async { close_entry(world, (&salon_id(), entry), world.now()).await }).unwrap();
+    world
+        .request(|| async { close_entry(world, edit(&salon_id(), None, world.now()), entry).await })
+        .unwrap();
 }
 
 fn entry(world: &World, id: &WaitlistEntryId) -> WaitlistEntry {
@@ -309,7 +311,7 @@ fn an_offer_taken_while_it_ends_is_one_or_the_other() {
         },
         async |world| {
             let now = instant("2026-11-20T13:19:59Z");
-            accept_offer(world, world, (&salon_id(), &ids(world)[0]), None, now).await
+            accept_offer(world, world, edit(&salon_id(), None, now), &ids(world)[0]).await
         },
         async |world| {
             let offer = entry(world, &ids(world)[0]).offer.unwrap();
@@ -400,4 +402,17 @@ fn an_offer_is_few_reads_and_one_write() {
     let nobody_waits = world.plan(&freed);
     world.run(nobody_waits);
     assert_eq!(world.calls().len(), 4, "it was offered before: nothing is written");
+}
+
+#[test]
+fn a_place_that_has_changed_meanwhile_is_neither_taken_nor_closed() {
+    let (world, ids) = offered();
+    let business = salon_id();
+    let first = app::edit_catalogue::Edit { if_match: Some(1), ..edit(&business, None, world.now()) };
+    let taken = world.request(|| accept_offer(&world, &world, first, &ids[0]));
+    assert!(matches!(taken, Err(AppError::Stale { current: 2 })), "{taken:?}");
+    let closed = world.request(|| close_entry(&world, first, &ids[0]));
+    assert!(matches!(closed, Err(AppError::Stale { current: 2 })), "{closed:?}");
+    let second = app::edit_catalogue::Edit { if_match: Some(2), ..first };
+    assert_eq!(world.request(|| close_entry(&world, second, &ids[0])).unwrap().value.status, Closed);
 }
