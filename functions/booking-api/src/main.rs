@@ -1,4 +1,4 @@
-//! The HTTP API: writes facts to the `Bookings` table and nothing else.
+//! The HTTP API: writes facts to the `Bookings` table and nothing else, and lets callers upload images.
 
 mod call;
 mod problem;
@@ -6,6 +6,7 @@ mod routes;
 
 use std::sync::Arc;
 
+use aws::images::Images;
 use aws::tables::Tables;
 use runtime::{start_logs, variable};
 
@@ -14,5 +15,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
-    lambda_http::run(routes::router(Arc::new(tables))).await
+    let images = Images::new(&config, &variable("IMAGES_BUCKET")?);
+    lambda_http::run(routes::router(Arc::new(tables), Arc::new(images))).await
 }

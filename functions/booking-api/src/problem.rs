@@ -6,6 +6,7 @@ use app::error::{AppError, chain};
 use app::ports::PortError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::template::InvalidTemplate;
 use serde::Serialize;
 
 /// A problem as the caller sees it.
@@ -26,6 +27,18 @@ pub struct Problem {
 struct FieldError {
     field: String,
     expected: String,
+    /// Where in a text, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Which character of the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+}
+
+impl FieldError {
+    fn new(field: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { field: field.into(), expected: expected.into(), line: None, column: None }
+    }
 }
 
 impl Problem {
@@ -55,7 +68,7 @@ impl Problem {
             "A field holds something that does not fit",
             detail,
         );
-        Self { errors: vec![FieldError { field, expected }], ..problem }
+        Self { errors: vec![FieldError::new(field, expected)], ..problem }
     }
 
     /// There is nothing here.
@@ -94,6 +107,11 @@ impl From<AppError> for Problem {
         let detail = error.to_string();
         match error {
             AppError::Invalid { field, expected } => Problem::invalid(field, expected),
+            AppError::InvalidTemplate(InvalidTemplate { path, words, at }) => {
+                let (line, column) = at.map(|at| (at.line, at.column)).unzip();
+                let error = FieldError { line, column, ..FieldError::new(path, words) };
+                Problem { detail, errors: vec![error], ..Problem::invalid("", "") }
+            }
             AppError::NotFound { what } => Problem::not_found(what),
             AppError::Overlap => {
                 let problem = Problem::new(
@@ -103,7 +121,7 @@ impl From<AppError> for Problem {
                     detail,
                 );
                 let expected = "a time at which the resource is free".to_owned();
-                Problem { errors: vec![FieldError { field: "start".to_owned(), expected }], ..problem }
+                Problem { errors: vec![FieldError::new("start", expected)], ..problem }
             }
             AppError::SeriesOverlap { number, .. } => {
                 let problem = Problem::new(
@@ -114,7 +132,7 @@ impl From<AppError> for Problem {
                 );
                 let expected =
                     format!("times at which the resource is free; at that of booking {number} it is not");
-                Problem { errors: vec![FieldError { field: "start".to_owned(), expected }], ..problem }
+                Problem { errors: vec![FieldError::new("start", expected)], ..problem }
             }
             AppError::NoOffer => {
                 Problem::new(StatusCode::CONFLICT, "no-offer", "There is no offer to take", detail)
@@ -136,10 +154,7 @@ impl From<AppError> for Problem {
                     detail,
                 );
                 let expected = "a key of its own for every request".to_owned();
-                Problem {
-                    errors: vec![FieldError { field: "Idempotency-Key".to_owned(), expected }],
-                    ..problem
-                }
+                Problem { errors: vec![FieldError::new("Idempotency-Key", expected)], ..problem }
             }
             AppError::Busy => {
                 Problem::new(StatusCode::CONFLICT, "busy", "Too many changes at the same time", detail)
@@ -242,11 +257,7 @@ mod tests {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err().unwrap();
         let problem = of_json(error);
-        let field = problem
-            .errors
-            .first()
-            .cloned()
-            .unwrap_or(FieldError { field: String::new(), expected: problem.detail });
+        let field = problem.errors.first().cloned().unwrap_or(FieldError::new("", problem.detail));
         (problem.status, field.field, field.expected)
     }
 

@@ -3,10 +3,12 @@
 mod bookings;
 mod catalogue;
 mod clients;
+mod images;
 mod occasions;
 mod series;
 mod settings;
 mod staff;
+mod templates;
 mod waitlist;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use app::error::AppError;
 use app::once::Done;
 use app::ports::{Item, Kind, List, NewId, Page, Stored};
+use aws::images::Images;
 use aws::tables::Tables;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -32,8 +35,9 @@ type Answer = Result<Response, Problem>;
 type Routes = Router<Arc<Tables>>;
 
 /// Every route of the API.
-pub fn router(tables: Arc<Tables>) -> Router {
+pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
     routes()
+        .merge(images::routes(images))
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(tables)
@@ -42,6 +46,7 @@ pub fn router(tables: Arc<Tables>) -> Router {
 fn routes() -> Routes {
     Router::new()
         .merge(settings::routes())
+        .merge(templates::routes())
         .merge(catalogue::routes())
         .merge(staff::routes())
         .merge(clients::routes())

@@ -148,6 +148,9 @@ impl LocalStack {
         };
         let clients = Clients::new(&authority);
         let created = create_resources(&clients, &mut template, &tables).await?;
+        for bucket in template.buckets() {
+            resources::create_bucket(&authority, &bucket).await?;
+        }
         let specs = template.functions()?;
 
         let clock = Arc::new(Clock::default());

@@ -1,4 +1,4 @@
-//! Creates the template's tables and queues in the data services, through the AWS SDK.
+//! Creates the template's tables, queues and buckets in the data services.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,13 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use axum::body::Bytes;
+use axum::http::{Request, StatusCode};
 use futures::future::BoxFuture;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde_json::json;
 
@@ -17,6 +23,24 @@ use crate::error::{StackError, chain};
 use crate::event_source::visibility::queue_name;
 use crate::services::QueueSender;
 use crate::template::{Index, Queue, REGION, Table};
+
+/// Creates a bucket in the data services at `authority`, or finds it there: one request, for which no SDK is needed.
+///
+/// # Errors
+/// It is refused.
+pub async fn create_bucket(authority: &str, name: &str) -> Result<(), StackError> {
+    let refused =
+        |error: String| StackError::aws(format!("create bucket {name}"), std::io::Error::other(error));
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let request = Request::put(format!("http://{authority}/{name}")).body(Full::default());
+    let answer = client.request(request.map_err(|error| refused(error.to_string()))?).await;
+    let status = answer.map_err(|error| refused(error.to_string()))?.status();
+    if status.is_success() || status == StatusCode::CONFLICT {
+        Ok(())
+    } else {
+        Err(refused(status.to_string()))
+    }
+}
 
 /// The SDK clients of the stack itself.
 #[derive(Debug, Clone)]

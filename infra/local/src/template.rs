@@ -28,8 +28,13 @@ pub const REGION: &str = "us-east-1";
 pub const STACK_NAME: &str = "local";
 
 /// Resource types that need nothing on one machine: who may do what, and what watches it.
-const WITHOUT_LOCAL_EFFECT: [&str; 4] =
-    ["AWS::IAM::Role", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs::LogGroup"];
+const WITHOUT_LOCAL_EFFECT: [&str; 5] = [
+    "AWS::IAM::Role",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+];
 
 /// A template with its parameters filled in.
 #[derive(Debug)]
@@ -273,6 +278,11 @@ impl Template {
             .collect()
     }
 
+    /// The names of the buckets. Who may read them and how they are kept has no effect locally.
+    pub fn buckets(&self) -> Vec<String> {
+        self.of_type("AWS::S3::Bucket").map(bucket_name).collect()
+    }
+
     /// The queues, those without a redrive policy first, since the others refer to them.
     ///
     /// # Errors
@@ -431,8 +441,9 @@ impl Template {
     }
 
     fn check_resources(&self) -> Result<(), StackError> {
-        const HANDLED: [&str; 5] = [
+        const HANDLED: [&str; 6] = [
             "AWS::DynamoDB::Table",
+            "AWS::S3::Bucket",
             "AWS::SQS::Queue",
             "AWS::Scheduler::ScheduleGroup",
             "AWS::Serverless::HttpApi",
@@ -552,6 +563,7 @@ impl Template {
                 StackError::template(path, format!("the URL of {name} is not known before it is created"))
             }),
             Some("AWS::Scheduler::ScheduleGroup") => self.schedule_group(name),
+            Some("AWS::S3::Bucket") => Ok(bucket_name(name)),
             Some(_) => Ok(physical_name(name)),
             None => Err(StackError::template(path, format!("there is no {name}"))),
         }
@@ -568,6 +580,7 @@ impl Template {
                 .ok_or_else(|| StackError::template(path, format!("{id} has no stream"))),
             (Some("AWS::SQS::Queue"), "Arn") => Ok(arn_of("sqs", &name)),
             (Some("AWS::SQS::Queue"), "QueueName") => Ok(name),
+            (Some("AWS::S3::Bucket"), "Arn") => Ok(format!("arn:aws:s3:::{}", bucket_name(id))),
             (Some("AWS::IAM::Role"), "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}")),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(id)),
             (Some("AWS::Scheduler::ScheduleGroup"), "Arn") => {
@@ -588,6 +601,11 @@ impl Template {
 /// The name CloudFormation would make up, without its random tail.
 fn physical_name(logical_id: &str) -> String {
     format!("{STACK_NAME}-{logical_id}")
+}
+
+/// Names of buckets are in lower case.
+fn bucket_name(logical_id: &str) -> String {
+    physical_name(logical_id).to_lowercase()
 }
 
 fn path_of(logical_id: &str) -> String {

@@ -1,6 +1,7 @@
 //! Why a request from outside could not be done, and how errors are logged.
 
 use domain::booking::IllegalTransition;
+use domain::template::InvalidTemplate;
 use jiff::Timestamp;
 
 use crate::ports::PortError;
@@ -16,6 +17,9 @@ pub enum AppError {
         /// What was expected there.
         expected: String,
     },
+    /// A text holds something that does not fit.
+    #[error(transparent)]
+    InvalidTemplate(#[from] InvalidTemplate),
     /// There is no such thing in this business.
     #[error("there is no {what} with this id")]
     NotFound {

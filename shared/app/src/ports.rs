@@ -25,8 +25,8 @@ use domain::subject::SubjectId;
 use domain::task::Task;
 use domain::template::{Content, Templates};
 use domain::waitlist::WaitlistEntry;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A port could not do what was asked. The class decides what the caller, and in the end the queue, does about it.
@@ -162,7 +162,7 @@ pub struct Rollout {
     pub version: u64,
     /// The start (UTC) and id of the last booking that was brought to it; the id is absent at the beginning.
     pub after: (Timestamp, Option<BookingId>),
-    /// How many bookings were brought to it.
+    /// How many of the bookings it has come to are ahead, and so planned by it.
     pub bookings: u64,
     /// Whether it has come to the last.
     pub done: bool,
@@ -549,6 +549,21 @@ impl From<&Facts> for Refs {
 }
 
 impl Refs {
+    /// Of a subject that is known by its id only.
+    pub fn of(business_id: BusinessId, subject: SubjectId) -> Self {
+        Self {
+            business_id,
+            subject,
+            rules_version: 0,
+            for_booking: None,
+            location_id: None,
+            resource_id: None,
+            service_id: None,
+            client_ids: Vec::new(),
+            staff_ids: Vec::new(),
+        }
+    }
+
     /// Adds what the booking that an occasion refers to takes up.
     pub(crate) fn with_visit(self, booking: &Booking) -> Self {
         Self {
@@ -649,6 +664,32 @@ pub trait Provider: Sync {
         to: &Address,
         content: &Content,
     ) -> impl Future<Output = Result<String, ProviderError>> + Send;
+}
+
+// ------------------------------------------------------------------ files
+
+/// A file that somebody may put into storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Where it shall be.
+    pub path: String,
+    /// Of which type it must be.
+    pub content_type: &'static str,
+    /// How large it must be.
+    pub bytes: u64,
+    /// From when on it is allowed (UTC).
+    pub from: Timestamp,
+    /// How long.
+    pub lasts: SignedDuration,
+}
+
+/// Lets callers put files into storage by themselves.
+pub trait AllowUpload: Sync {
+    /// The URL to `PUT` exactly that file to.
+    fn allow_upload(&self, upload: &Upload) -> impl Future<Output = Result<String, PortError>> + Send;
+
+    /// The https URL at which a file is once it is there.
+    fn url_of(&self, path: &str) -> String;
 }
 
 // ------------------------------------------------------------------ ids

@@ -5,10 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::booking::Booking;
 use domain::channel::Channel;
+use domain::compose::compose;
+use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId, MessageId};
+use domain::money::Currency;
 use domain::notification_type::NotificationType;
-use domain::plan::{Outcome, plan};
+use domain::plan::{Outcome, PlannedMessage, plan};
 use domain::recipient::Recipient;
+use domain::sms::{Estimate, estimate, measure};
+use domain::template::Templates;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -42,6 +47,8 @@ pub struct Preview {
     pub messages: Counts,
     /// The same by type and channel.
     pub by: Vec<CountsOf>,
+    /// What the sms that are still ahead cost, now and then, as far as the business has given prices (S68).
+    pub cost: Vec<Cost>,
     /// Some of the messages that appear, move or vanish: at most twenty.
     pub examples: Vec<Example>,
 }
@@ -80,6 +87,17 @@ pub struct CountsOf {
     /// How many.
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// What sms cost, in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// The currency.
+    pub currency: Currency,
+    /// Now, in thousandths of a minor unit.
+    pub before: i64,
+    /// Then, in thousandths of a minor unit.
+    pub after: i64,
 }
 
 /// A message that appears, moves or vanishes.
@@ -121,7 +139,9 @@ pub async fn preview_settings<S: Read + Calendar>(
             .ok_or_else(|| AppError::invalid("cursor", "what the answer before gave as next"))?,
         None => (edit.now, None),
     };
-    let found = ports.read(keys_of(edit.business_id, about, needs)).await?;
+    let mut keys = keys_of(edit.business_id, about, needs);
+    keys.extend(NotificationType::ALL.iter().map(|kind| Key::Templates(edit.business_id.clone(), *kind)));
+    let found = ports.read(keys).await?;
     let Settings { rules, item } = changed(edit, about, needs, &found, &change)?;
     let version = rules.version;
     let mut cache = Cache::new(found);
@@ -145,6 +165,8 @@ pub async fn preview_settings<S: Read + Calendar>(
             let then = Booking { rules_version: version, ..booking.clone() };
             let now = ahead(booking, edit.now, |key| cache.get(key))?;
             let then = ahead(then, edit.now, |key| proposed.get(key).or_else(|| cache.get(key)))?;
+            add_costs(&mut preview.cost, &now, |cost| &mut cost.before);
+            add_costs(&mut preview.cost, &then, |cost| &mut cost.after);
             compare(now, then, &mut by, &mut preview.examples);
         }
     }
@@ -228,6 +250,7 @@ struct Ahead {
     channel: Channel,
     recipient: Recipient,
     due: Timestamp,
+    price: Option<Estimate>,
 }
 
 /// The messages of a booking that are still to leave, by the settings that `get` knows.
@@ -237,7 +260,8 @@ fn ahead<'a>(
     get: impl Fn(&Key) -> Option<&'a Item>,
 ) -> Result<Vec<Ahead>, PortError> {
     let booking_id = booking.id.clone();
-    let facts = facts_among(booking, get)?;
+    let facts = facts_among(booking, &get)?;
+    let own = |kind| get(&Key::Templates(facts.business.id.clone(), kind)).and_then(Item::templates);
     let still_to_leave = |outcome| match outcome {
         Outcome::Leaves(due) | Outcome::Deferred(due) if due > now => Some(due),
         _ => None,
@@ -245,6 +269,7 @@ fn ahead<'a>(
     let messages = plan(&facts, now).messages.into_iter().filter_map(|message| {
         Some(Ahead {
             due: still_to_leave(message.outcome)?,
+            price: price_of(&facts, &message, own(message.kind)),
             id: message.id,
             booking_id: booking_id.clone(),
             kind: message.kind,
@@ -253,6 +278,30 @@ fn ahead<'a>(
         })
     });
     Ok(messages.collect())
+}
+
+/// What an sms costs with the text it has now; `None` for other messages, and where no price is known.
+fn price_of(facts: &Facts, message: &PlannedMessage, own: Option<&Templates>) -> Option<Estimate> {
+    let prices = &facts.business.sms_prices;
+    if message.channel != Channel::Sms || prices.is_empty() {
+        return None;
+    }
+    let content = compose(facts, &message.recipient, message.kind, message.channel, own, None).ok()??;
+    let phone = facts.person(&message.recipient)?.phone()?;
+    estimate(prices, phone, measure(content.text()).segments)
+}
+
+fn add_costs(costs: &mut Vec<Cost>, messages: &[Ahead], when: impl Fn(&mut Cost) -> &mut i64) {
+    for Estimate { thousandths, currency } in messages.iter().filter_map(|message| message.price.as_ref()) {
+        let known = costs.iter().position(|cost| cost.currency == *currency);
+        let at = known.unwrap_or_else(|| {
+            costs.push(Cost { currency: currency.clone(), before: 0, after: 0 });
+            costs.len() - 1
+        });
+        if let Some(cost) = costs.get_mut(at) {
+            *when(cost) += thousandths;
+        }
+    }
 }
 
 /// Compares a booking's messages now and then. A message to the same person about the same on the same channel is the same one, at the same time

@@ -44,7 +44,7 @@ pub async fn roll_out(
     }
 }
 
-/// Brings bookings to the rollout's version; answers how many were not there yet.
+/// Brings bookings to the rollout's version; answers how many of them are ahead, those included that an earlier run has brought there.
 async fn bring(
     store: &(impl Read + WriteFacts),
     rollout: &Rollout,
@@ -58,12 +58,14 @@ async fn bring(
         }
         let keys = left.iter().map(|id| Key::Booking(rollout.business_id.clone(), id.clone())).collect();
         let found = store.read(keys).await?;
-        let behind = found.iter().filter_map(|stored| {
+        let ahead = found.iter().filter_map(|stored| {
             let booking = stored.item.booking()?;
-            (booking.status.is_ahead() && booking.rules_version < rollout.version)
-                .then_some((booking, stored.version))
+            booking.status.is_ahead().then_some((booking, stored.version))
         });
-        let written = try_join_all(behind.map(|(booking, version)| async move {
+        let (there, behind): (Vec<_>, Vec<_>) =
+            ahead.partition(|(booking, _)| booking.rules_version >= rollout.version);
+        brought += there.len() as u64;
+        let written = try_join_all(behind.into_iter().map(|(booking, version)| async move {
             let next = Booking { rules_version: rollout.version, ..booking.clone() };
             let write = Write { item: Item::Booking(next), expect: Expect::Version(version) };
             match store.write_facts(vec![write]).await {

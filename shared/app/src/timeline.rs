@@ -1,14 +1,20 @@
 //! The timeline of a booking or an occasion: everything sent, planned and withheld, with times and reasons.
 
-use domain::booking::Booking;
+use domain::booking::{Booking, Confirmation};
+use domain::facts::{Facts, Subject};
 use domain::ids::BusinessId;
-use domain::message::{CheckRow, Message};
+use domain::message::{CheckRow, Message, MessageStatus};
+use domain::notification_type::NotificationType;
 use domain::occasion::Occasion;
+use domain::plan::plan;
+use domain::reconcile::switched_off;
 use domain::subject::SubjectId;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::ports::{Item, Key, Read, ReadLedger};
+use crate::load_facts::load_facts;
+use crate::ports::{Item, Read, ReadLedger, Refs, Stored};
 
 /// A booking or an occasion with all of its messages and checks.
 #[derive(Debug, Clone, Serialize)]
@@ -16,6 +22,9 @@ pub struct Timeline {
     /// What they are planned from.
     #[serde(flatten)]
     pub subject: Planned,
+    /// Of a booking: how it stands at a glance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glance: Option<Glance>,
     /// Its messages by due time, then type, then channel.
     pub messages: Vec<Message>,
     /// Its checks by due time.
@@ -33,22 +42,42 @@ pub enum Planned {
     Occasion(Occasion),
 }
 
-/// Reads a timeline.
+/// How a booking stands at a glance (S50).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Glance {
+    /// The reminder that has come farthest; absent where there is none.
+    pub reminder: Option<MessageStatus>,
+    /// The review request that has come farthest; absent where there is none.
+    pub review_request: Option<MessageStatus>,
+    /// Whether the client has confirmed.
+    pub confirmation: Confirmation,
+}
+
+/// Reads a timeline. What is switched off has no row; it is found by planning, and shown as suppressed.
+///
+/// # Errors
+/// [`AppError::NotFound`] when there is no such booking or occasion.
 pub async fn timeline<S: Read + ReadLedger>(
     ports: &S,
     business_id: &BusinessId,
     subject: &SubjectId,
+    now: Timestamp,
 ) -> Result<Timeline, AppError> {
-    let (key, what) = match subject {
-        SubjectId::Booking(id) => (Key::Booking(business_id.clone(), id.clone()), "booking"),
-        SubjectId::Occasion(id) => (Key::Occasion(business_id.clone(), id.clone()), "occasion"),
+    let refs = Refs::of(business_id.clone(), subject.clone());
+    let (loaded, rows) =
+        futures::try_join!(load_facts(ports, &refs, &[]), ports.ledger_of(business_id, subject))?;
+    let what = match subject {
+        SubjectId::Booking(_) => "booking",
+        SubjectId::Occasion(_) => "occasion",
     };
-    let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, subject))?;
-    let subject = match found.into_iter().next().map(|stored| stored.item) {
-        Some(Item::Booking(booking)) => Planned::Booking(booking),
-        Some(Item::Occasion(occasion)) => Planned::Occasion(occasion),
-        _ => return Err(AppError::NotFound { what }),
-    };
+    let facts = loaded.ok_or(AppError::NotFound { what })?.facts;
+    let (mut messages, checks) = split(rows);
+    messages.extend(switched_off(&facts, &plan(&facts, now), &messages));
+    Ok(Timeline::of(facts, messages, checks))
+}
+
+/// The messages and the checks among ledger rows.
+pub(crate) fn split(rows: Vec<Stored>) -> (Vec<Message>, Vec<CheckRow>) {
     let (mut messages, mut checks) = (Vec::new(), Vec::new());
     for row in rows {
         match row.item {
@@ -57,7 +86,52 @@ pub async fn timeline<S: Read + ReadLedger>(
             _ => {}
         }
     }
-    messages.sort_by_key(|message| (message.due, message.kind, message.channel, message.recipient.clone()));
-    checks.sort_by_key(|check| check.due);
-    Ok(Timeline { subject, messages, checks })
+    (messages, checks)
+}
+
+impl Timeline {
+    pub(crate) fn of(facts: Facts, mut messages: Vec<Message>, mut checks: Vec<CheckRow>) -> Self {
+        messages
+            .sort_by_key(|message| (message.due, message.kind, message.channel, message.recipient.clone()));
+        checks.sort_by_key(|check| check.due);
+        let (subject, glance) = match facts.subject {
+            Subject::Booking(booking) => {
+                let glance = glance(&booking, &messages);
+                (Planned::Booking(booking), Some(glance))
+            }
+            Subject::Occasion(occasion, _) => (Planned::Occasion(occasion), None),
+        };
+        Self { subject, glance, messages, checks }
+    }
+}
+
+fn glance(booking: &Booking, messages: &[Message]) -> Glance {
+    let farthest = |kind| {
+        let of_this_time = |message: &&Message| {
+            message.kind == kind
+                && message.revision >= booking.time_revision
+                && message.status != MessageStatus::Superseded
+        };
+        messages.iter().filter(of_this_time).map(|message| message.status).max_by_key(|status| reach(*status))
+    };
+    Glance {
+        reminder: farthest(NotificationType::Reminder),
+        review_request: farthest(NotificationType::ReviewRequest),
+        confirmation: booking.confirmation,
+    }
+}
+
+/// How far a message has come on its way to the reader: one that arrived stands for all others.
+fn reach(status: MessageStatus) -> u8 {
+    match status {
+        MessageStatus::Superseded => 0,
+        MessageStatus::Suppressed => 1,
+        MessageStatus::Failed => 2,
+        MessageStatus::Planned => 3,
+        MessageStatus::Deferred => 4,
+        MessageStatus::Queued => 5,
+        MessageStatus::Sending => 6,
+        MessageStatus::Unknown => 7,
+        MessageStatus::Accepted => 8,
+    }
 }

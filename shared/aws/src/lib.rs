@@ -4,6 +4,8 @@
 
 pub mod connect;
 mod error;
+#[cfg(feature = "images")]
+pub mod images;
 #[cfg(any(feature = "sesv2", feature = "sns"))]
 mod provider_error;
 #[cfg(any(feature = "scheduler", feature = "sqs"))]

@@ -106,7 +106,29 @@ fn as_message(
             return Some(present.clone());
         }
     }
-    Some(Message {
+    let attempts = present.map_or(0, |present| present.attempts);
+    Some(Message { attempts, ..row(facts, planned, status, reason, due) })
+}
+
+/// The planned messages that have no row because they are switched off, as the rows they would have: for a timeline to show.
+pub fn switched_off(facts: &Facts, plan: &Plan, messages: &[Message]) -> Vec<Message> {
+    let off = plan.messages.iter().filter_map(|planned| match planned.outcome {
+        Outcome::Withheld(reason @ Reason::SwitchedOff, due) => Some((planned, reason, due)),
+        _ => None,
+    });
+    off.filter(|(planned, ..)| !messages.iter().any(|message| message.id == planned.id))
+        .map(|(planned, reason, due)| row(facts, planned, MessageStatus::Suppressed, Some(reason), due))
+        .collect()
+}
+
+fn row(
+    facts: &Facts,
+    planned: &PlannedMessage,
+    status: MessageStatus,
+    reason: Option<Reason>,
+    due: Timestamp,
+) -> Message {
+    Message {
         business_id: facts.business.id.clone(),
         subject: facts.subject_id(),
         id: planned.id.clone(),
@@ -123,10 +145,10 @@ fn as_message(
         segments: None,
         estimate: None,
         provider_id: None,
-        attempts: present.map_or(0, |present| present.attempts),
+        attempts: 0,
         lease: None,
         traces: vec![planned.trace.clone()],
-    })
+    }
 }
 
 /// Whether the revision that calls for a message was planned for this recipient before: rows of one recipient are written all or none.

@@ -2,13 +2,15 @@
 
 use app::change_booking::{BookingPatch, Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, When, create_booking};
+use app::dry_run::{dry_run_booking, dry_run_change};
 use app::edit_catalogue::get;
 use app::ports::{Item, Key, Kind};
 use app::timeline::{Planned, timeline};
 use aws::tables::Tables;
-use axum::Router;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
 use axum::routing::{get as reading, post};
+use axum::{Json, Router};
 use domain::booking::Notify;
 use domain::ids::BookingId;
 use domain::subject::SubjectId;
@@ -35,8 +37,23 @@ pub fn routes() -> Routes {
         .route("/v1/tasks", reading(list_tasks))
 }
 
-async fn post_booking(State(store): Store, call: Call<NewBooking>) -> Answer {
+/// Whether to say only what a request would set off.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tried {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn post_booking(
+    State(store): Store,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<NewBooking>,
+) -> Answer {
     let Caller { business_id, now } = &call.caller;
+    if tried.dry_run {
+        return Ok(Json(dry_run_booking(&*store, business_id, &call.body, *now).await?).into_response());
+    }
     let done = create_booking(&*store, &RandomIds, business_id, &call.body, call.once.as_ref(), *now).await?;
     Ok(created(&format!("/v1/bookings/{}", done.value.booking.id), done.etag, &done.value))
 }
@@ -50,32 +67,61 @@ async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<St
     }
 }
 
-async fn change(store: &Tables, booking: &str, call: Call<Manner>, change: Change) -> Answer {
+async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>, change: Change) -> Answer {
     let booking: BookingId = id(booking, "booking")?;
     let Call { caller: Caller { business_id, now }, once, if_match, body } = call;
+    if tried.dry_run {
+        let dry_run = dry_run_change(store, (&business_id, &booking), change, body, if_match, now).await?;
+        return Ok(Json(dry_run).into_response());
+    }
     let done =
         change_booking(store, (&business_id, &booking), change, body, if_match, once.as_ref(), now).await?;
     Ok(ok(done.etag, &done.value))
 }
 
-async fn confirm(State(store): Store, Path(booking): Path<String>, call: Call<Manner>) -> Answer {
-    change(&store, &booking, call, Change::Confirm).await
+async fn confirm(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, tried, call, Change::Confirm).await
 }
 
-async fn cancel(State(store): Store, Path(booking): Path<String>, call: Call<Manner>) -> Answer {
-    change(&store, &booking, call, Change::Cancel).await
+async fn cancel(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, tried, call, Change::Cancel).await
 }
 
-async fn arrive(State(store): Store, Path(booking): Path<String>, call: Call<Manner>) -> Answer {
-    change(&store, &booking, call, Change::Arrive).await
+async fn arrive(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, tried, call, Change::Arrive).await
 }
 
-async fn complete(State(store): Store, Path(booking): Path<String>, call: Call<Manner>) -> Answer {
-    change(&store, &booking, call, Change::Complete).await
+async fn complete(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, tried, call, Change::Complete).await
 }
 
-async fn no_show(State(store): Store, Path(booking): Path<String>, call: Call<Manner>) -> Answer {
-    change(&store, &booking, call, Change::NoShow).await
+async fn no_show(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<Manner>,
+) -> Answer {
+    change(&store, &booking, tried, call, Change::NoShow).await
 }
 
 /// A new time for a booking.
@@ -91,18 +137,24 @@ struct NewTime {
     by: By,
 }
 
-async fn reschedule(State(store): Store, Path(booking): Path<String>, call: Call<NewTime>) -> Answer {
+async fn reschedule(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<NewTime>,
+) -> Answer {
     let NewTime { start, end, notify, by } = call.body;
     let call = call.with(Manner { notify, by });
-    change(&store, &booking, call, Change::Reschedule { start, end }).await
+    change(&store, &booking, tried, call, Change::Reschedule { start, end }).await
 }
 
 async fn request_confirmation(
     State(store): Store,
     Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
     call: Call<Manner>,
 ) -> Answer {
-    change(&store, &booking, call, Change::RequestConfirmation).await
+    change(&store, &booking, tried, call, Change::RequestConfirmation).await
 }
 
 /// What the client says when asked to confirm.
@@ -117,22 +169,28 @@ struct Confirmation {
 async fn post_confirmation(
     State(store): Store,
     Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
     call: Call<Confirmation>,
 ) -> Answer {
     let Confirmation { confirmed, by } = call.body;
     let call = call.with(Manner { notify: Notify::default(), by });
-    change(&store, &booking, call, Change::Answer(confirmed)).await
+    change(&store, &booking, tried, call, Change::Answer(confirmed)).await
 }
 
-async fn patch_booking(State(store): Store, Path(booking): Path<String>, call: Call<BookingPatch>) -> Answer {
+async fn patch_booking(
+    State(store): Store,
+    Path(booking): Path<String>,
+    Parameters(tried): Parameters<Tried>,
+    call: Call<BookingPatch>,
+) -> Answer {
     let patch = call.body.clone();
     let call = call.with(Manner { notify: patch.notify, by: patch.by });
-    change(&store, &booking, call, Change::Edit(Box::new(patch))).await
+    change(&store, &booking, tried, call, Change::Edit(Box::new(patch))).await
 }
 
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
     let subject = SubjectId::Booking(id(&booking, "booking")?);
-    let timeline = timeline(&*store, &caller.business_id, &subject).await?;
+    let timeline = timeline(&*store, &caller.business_id, &subject, caller.now).await?;
     let revision = match &timeline.subject {
         Planned::Booking(booking) => booking.revision,
         Planned::Occasion(_) => 0,

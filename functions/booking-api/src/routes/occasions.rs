@@ -62,5 +62,5 @@ async fn post_verification_code(State(store): Store, call: Call<VerificationCode
 
 async fn get_timeline(State(store): Store, caller: Caller, Path(occasion): Path<String>) -> Answer {
     let subject = SubjectId::Occasion(id(&occasion, "occasion")?);
-    Ok(Json(timeline(&*store, &caller.business_id, &subject).await?).into_response())
+    Ok(Json(timeline(&*store, &caller.business_id, &subject, caller.now).await?).into_response())
 }

@@ -97,6 +97,7 @@ pub struct Templates {
 
 /// A text of the business, instead of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OwnText {
     /// For which channel: sms or push. The body of e-mails is fixed (S10).
     pub channel: Channel,
@@ -111,6 +112,7 @@ pub struct OwnText {
 
 /// What a business adds to its e-mails (S11).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InformationBlock {
     /// In which language.
     pub locale: Locale,

@@ -7,6 +7,7 @@ mod facts;
 mod once;
 mod random;
 mod refused;
+mod settings;
 mod tenants;
 mod waitlist;
 mod world;

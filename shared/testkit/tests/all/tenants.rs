@@ -92,9 +92,9 @@ fn anothers_booking_is_not_found_and_does_not_change(
 fn anothers_timeline_is_not_found() {
     let (world, id) = neighbours();
     let subject = SubjectId::Booking(id);
-    let refused = finished(world.run(timeline(&world, &barber(), &subject)));
+    let refused = finished(world.run(timeline(&world, &barber(), &subject, world.now())));
     assert!(matches!(refused, Err(AppError::NotFound { .. })));
-    assert!(finished(world.run(timeline(&world, &salon_id(), &subject))).is_ok());
+    assert!(finished(world.run(timeline(&world, &salon_id(), &subject, world.now()))).is_ok());
 }
 
 #[test]
