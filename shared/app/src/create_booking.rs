@@ -267,7 +267,7 @@ pub(crate) fn check_reminders(reminders: Option<&[Timing]>) -> Result<(), AppErr
         return Err(AppError::invalid("reminders", "at most 10 times"));
     }
     for (index, timing) in timings.iter().enumerate() {
-        if !timing.leads_up() || timings[..index].contains(timing) {
+        if !timing.leads_up() || timings[..index].iter().any(|other| other.is_like(timing)) {
             let expected = "a time before the start, such as \"24h before start\", each once";
             return Err(AppError::invalid(format!("reminders[{index}]"), expected));
         }

@@ -189,6 +189,11 @@ impl Candidate {
             && self.recipient == message.recipient
     }
 
+    /// Whether staff asked for this sms when making the booking (S35).
+    fn is_ticked(&self) -> bool {
+        self.notify == Notify::Yes && self.made_by_staff && self.channel == Channel::Sms
+    }
+
     pub(crate) fn id(&self, facts: &Facts, subject: &SubjectId) -> MessageId {
         MessageKey {
             business_id: &facts.business.id,
@@ -257,6 +262,15 @@ impl<'a> Call<'a> {
             made_by_staff: event.kind == EventKind::Created && event.by == Source::Staff,
             not_after: None,
             switch: Switch::Step,
+        }
+    }
+
+    /// What follows from an event later: the tick of the operation was about its own notice. "Nothing at all" holds for this too.
+    fn later(kind: NotificationType, recipient: &'a Recipient, event: &Event) -> Self {
+        let call = Self::of(kind, recipient, event);
+        match call.notify {
+            Notify::Nothing => call,
+            _ => Self { notify: Notify::ByRules, ..call },
         }
     }
 }
@@ -442,7 +456,6 @@ fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, foun
     // The tick of the operation is about its own notice, not about what comes later.
     let call = |kind| Call {
         at,
-        revision: booking.time_revision,
         notify: Notify::ByRules,
         made_by_staff: false,
         not_after: Some(booking.start),
@@ -471,6 +484,10 @@ fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, foun
 }
 
 fn reminders(facts: &Facts, booking: &Booking, call: &Call<'_>, found: &mut Vec<Candidate>) {
+    // Who has said no need not be reminded.
+    if booking.confirmation == Confirmation::Declined {
+        return;
+    }
     let rule = facts.rule(call.kind);
     let candidates = match &booking.reminders {
         None => by_rule(facts, call),
@@ -544,7 +561,7 @@ fn after_a_miss(facts: &Facts, booking: &Booking, recipient: &Recipient, found: 
         found.extend(by_rule(facts, &Call::of(NotificationType::MissedBooking, recipient, event)));
     }
     if facts.rule(NotificationType::NoShowRecovery).after.contains(&ending) {
-        found.extend(by_rule(facts, &Call::of(NotificationType::NoShowRecovery, recipient, event)));
+        found.extend(by_rule(facts, &Call::later(NotificationType::NoShowRecovery, recipient, event)));
     }
 }
 
@@ -555,10 +572,10 @@ fn after_the_visit(facts: &Facts, booking: &Booking, recipient: &Recipient, foun
     let Some(event) = booking.latest(&EventKind::Completed) else { return };
     let review = Call {
         not_after: booking.end.checked_add(REVIEW).ok(),
-        ..Call::of(NotificationType::ReviewRequest, recipient, event)
+        ..Call::later(NotificationType::ReviewRequest, recipient, event)
     };
     found.extend(by_rule(facts, &review));
-    found.extend(by_rule(facts, &Call::of(NotificationType::RebookingReminder, recipient, event)));
+    found.extend(by_rule(facts, &Call::later(NotificationType::RebookingReminder, recipient, event)));
 }
 
 fn of_occasion(facts: &Facts, occasion: &Occasion, found: &mut Vec<Candidate>) {
@@ -627,7 +644,8 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
         return Some(Reason::NoAddress);
     };
     trace.note(Check::Address, Verdict::Pass, address);
-    if let Some(before) = candidate.behind {
+    // The sms that staff ticked goes whatever serves beside it.
+    if let Some(before) = candidate.behind.filter(|_| !candidate.is_ticked()) {
         trace.note(Check::Cascade, Verdict::Suppress, format!("{before} stands before it"));
         return Some(Reason::Cascade);
     }

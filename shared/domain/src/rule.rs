@@ -288,9 +288,13 @@ fn fits(timing: &Timing, kind: NotificationType) -> Result<(), &'static str> {
         Type::RunningLate => {
             (matches!(timing, Timing::AfterStart(_)), "a time after the start, such as \"10m after start\"")
         }
+        // Of use for a week after the visit.
         Type::ReviewRequest => (
-            matches!(timing, Timing::AfterEnd(_) | Timing::After(_) | Timing::Immediately),
-            "a time after the end, such as \"2h after end\", or after the event, such as \"10m after\"",
+            match timing {
+                Timing::AfterEnd(interval) | Timing::After(interval) => interval.in_minutes() <= 6 * 24 * 60,
+                other => *other == Timing::Immediately,
+            },
+            "a time after the end, such as \"2h after end\", or after the event, such as \"10m after\", at most 6 days",
         ),
         Type::RebookingReminder => (
             matches!(timing, Timing::PerService | Timing::AfterEnd(_)),
@@ -301,6 +305,14 @@ fn fits(timing: &Timing, kind: NotificationType) -> Result<(), &'static str> {
         | Type::Campaign
         | Type::WaitlistOffer
         | Type::StaffRunningLate => (*timing == Timing::Immediately, "\"immediately\""),
+        // Of use for a day.
+        Type::StaffBookingCreated | Type::StaffBookingChanged | Type::StaffBookingCancelled => (
+            match timing {
+                Timing::After(interval) => interval.in_minutes() <= 12 * 60,
+                other => *other == Timing::Immediately,
+            },
+            "\"immediately\" or a time after the event, such as \"10m after\", at most 12 hours",
+        ),
         _ => (
             matches!(timing, Timing::Immediately | Timing::After(_)),
             "\"immediately\" or a time after the event, such as \"10m after\"",
@@ -355,6 +367,8 @@ mod tests {
     )]
     #[case("no_show_recovery", r#"[{"timing":"1d after","channels":["sms"]}]"#, "after")]
     #[case("review_request", r#"[{"timing":"2h before start","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case("review_request", r#"[{"timing":"7d after end","channels":["sms"]}]"#, "steps[0].timing")]
+    #[case("staff_booking_created", r#"[{"timing":"13h after","channels":["sms"]}]"#, "steps[0].timing")]
     #[case("rebooking_reminder", r#"[{"timing":"2h after","channels":["sms"]}]"#, "steps[0].timing")]
     #[case("verification_code", r#"[{"timing":"2h after","channels":["sms"]}]"#, "steps[0].timing")]
     fn a_rule_that_makes_no_sense_names_the_field(

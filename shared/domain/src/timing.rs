@@ -115,6 +115,11 @@ impl Timing {
         self.resolve(Anchors { event, start, end: start, zone: &utc, rebooking_after: None })
     }
 
+    /// Whether two timings name the same time to people, such as `60m before start` and `1h before start`.
+    pub fn is_like(&self, other: &Timing) -> bool {
+        self.on_a_sample_day() == other.on_a_sample_day()
+    }
+
     /// Whether the timing leads up to the visit, so that a booking made late can miss it.
     pub fn leads_up(&self) -> bool {
         matches!(self, Timing::BeforeStart(_) | Timing::AtLocal { .. })
@@ -128,13 +133,18 @@ impl Interval {
     }
 
     fn new(amount: u32, unit: Unit) -> Option<Self> {
-        let minutes = u64::from(amount)
-            * match unit {
-                Unit::Minutes => 1,
-                Unit::Hours => 60,
-                Unit::Days => 24 * 60,
-            };
-        (1..=LONGEST_MINUTES).contains(&minutes).then_some(Self { amount, unit })
+        let interval = Self { amount, unit };
+        (1..=LONGEST_MINUTES).contains(&interval.in_minutes()).then_some(interval)
+    }
+
+    /// Its length in minutes, days without a change of the clocks.
+    pub(crate) fn in_minutes(self) -> u64 {
+        let unit = match self.unit {
+            Unit::Minutes => 1,
+            Unit::Hours => 60,
+            Unit::Days => 24 * 60,
+        };
+        u64::from(self.amount) * unit
     }
 
     fn exact(self) -> Option<SignedDuration> {

@@ -85,7 +85,11 @@ fn s17_s18_s21_s64_s69_s74_an_online_booking_from_its_making_to_the_end_of_the_v
     assert_eq!(salon.change(&booking, "complete", json!({}))["status"], "completed");
     salon.run_to(&salon.day(6, "12:00"));
     let asked = ["3 14:45 review_request email", "3 14:45 review_request push", "3 14:45 review_request sms"];
-    assert_eq!(salon.left(), [&reminded[..], &asked].concat(), "whoever came is asked how it was, and no more");
+    assert_eq!(
+        salon.left(),
+        [&reminded[..], &asked].concat(),
+        "whoever came is asked how it was, and no more"
+    );
     assert_eq!(salon.schedules_of(&booking), Vec::<String>::new());
     assert!(salon.tasks().is_empty());
 }

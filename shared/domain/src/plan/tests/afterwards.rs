@@ -154,3 +154,13 @@ fn s74_s75_only_a_completed_visit_is_asked_about(#[case] operation: Option<Opera
     assert_eq!(told(&facts, MISSED, Type::ReviewRequest), Vec::<String>::new());
     assert_eq!(told(&facts, MISSED, Type::RebookingReminder), Vec::<String>::new());
 }
+
+#[rstest]
+#[case::no_sms(Notify::NoSms, "1d after sms: 2026-11-24T11:00:00Z")]
+#[case::nothing(Notify::Nothing, "1d after sms: NotifyOff")]
+fn s31_the_tick_is_about_the_operations_own_notice(#[case] notify: Notify, #[case] sms: &str) {
+    let mut facts = salon();
+    after_with(&mut facts, Operation::NoShow, notify, "2026-11-23T11:00:00Z");
+    let told = told(&facts, "2026-11-23T11:00:00Z", NotificationType::NoShowRecovery);
+    assert!(told.contains(&sms.to_owned()), "{told:?}");
+}

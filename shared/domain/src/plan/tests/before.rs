@@ -178,7 +178,8 @@ fn s53_the_client_is_asked_a_day_before_until_there_is_an_answer() {
         let mut answered = facts.clone();
         after(&mut answered, Operation::Answer(comes), "2026-11-21T12:00:00Z");
         assert_eq!(told(&answered, MADE, Type::ConfirmationRequest), Vec::<String>::new());
-        assert_eq!(told(&answered, MADE, Type::Reminder).len(), 3, "reminders go on");
+        let reminders = if comes { 3 } else { 0 };
+        assert_eq!(told(&answered, MADE, Type::Reminder).len(), reminders, "who comes is reminded");
         // Another time has to be confirmed anew.
         after(&mut answered, moved_to("2026-11-25T15:00:00Z"), "2026-11-21T13:00:00Z");
         assert_eq!(answered.booking().unwrap().confirmation, Confirmation::None);
@@ -376,8 +377,19 @@ fn s71_reminders_survive_however_much_happens_to_a_booking() {
     let mut facts = salon();
     let before = told(&facts, MADE, Type::Reminder);
     for round in 0..crate::booking::HISTORY {
-        after(&mut facts, Operation::Answer(round % 2 == 0), "2026-11-20T13:00:00Z");
+        after(&mut facts, Operation::Answer(round % 2 == 1), "2026-11-20T13:00:00Z");
     }
     assert_eq!(told(&facts, MADE, Type::Reminder), before);
     assert_eq!(facts.booking().unwrap().history.len(), crate::booking::HISTORY);
+}
+
+#[test]
+fn s53_who_has_said_no_is_not_reminded() {
+    let mut facts = salon();
+    let now = "2026-11-20T13:00:00Z";
+    assert_eq!(told(&facts, now, NotificationType::Reminder).len(), 3);
+    after(&mut facts, Operation::Answer(false), now);
+    assert_eq!(told(&facts, now, NotificationType::Reminder), Vec::<String>::new());
+    after(&mut facts, Operation::Answer(true), now);
+    assert_eq!(told(&facts, now, NotificationType::Reminder).len(), 3);
 }

@@ -155,3 +155,15 @@ fn s4_news_by_a_cascade_goes_on_after_a_failure() {
             .contains(&"immediately sms: 2026-11-20T12:00:03Z".to_owned())
     );
 }
+
+#[test]
+fn s35_the_sms_that_staff_ticked_goes_whatever_serves_beside_it() {
+    let mut facts = salon();
+    let steps: &[(&str, &[Channel])] = &[("immediately", &[Channel::Email, Channel::Sms])];
+    facts.rules.changed.insert(Type::BookingCreated, Rule { strategy: Strategy::Cascade, ..rule(steps) });
+    made(&mut facts, Source::Staff, Status::Confirmed, Notify::ByRules, MADE);
+    let email = format!("immediately email: {MADE}");
+    assert_eq!(told(&facts, MADE, Type::BookingCreated), [email.clone(), "immediately sms: Cascade".into()]);
+    made(&mut facts, Source::Staff, Status::Confirmed, Notify::Yes, MADE);
+    assert_eq!(told(&facts, MADE, Type::BookingCreated), [email, format!("immediately sms: {MADE}")]);
+}
