@@ -9,6 +9,7 @@ use app::error::AppError;
 use app::once::Once;
 use app::ports::{Item, Key};
 use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
+use app::timeline::timeline;
 use app::write_occasion::{
     AccountOperationFields, BonusFields, IndividualFields, NewOccasion, VerificationCodeFields,
     write_occasion,
@@ -20,6 +21,7 @@ use domain::ids::BookingId;
 use domain::message::MessageStatus;
 use domain::notification_type::NotificationType as Type;
 use domain::occasion::Occasion;
+use domain::subject::SubjectId;
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -424,6 +426,31 @@ fn s16_a_code_reaches_client_and_staff_on_the_channel_chosen_and_no_log() {
     let left = left_for(&world, Type::VerificationCode);
     assert_eq!(left.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), [Channel::Email, Channel::Sms]);
     assert!(left[0].1.contains("4829ab") && left[1].1.contains("771122"), "{left:?}");
+}
+
+#[test]
+fn s47_what_was_sent_is_kept_and_read_in_the_timeline_of_a_booking_and_of_an_occasion() {
+    let (world, id) = told();
+    let letter = write(&world, "letter", &individual(json!(["sms"]))).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    let sent = |subject: SubjectId, kind: Type| {
+        let read =
+            world.request(|| async { timeline(&world, &salon_id(), &subject, world.now()).await }).unwrap();
+        let json = serde_json::to_value(&read).unwrap();
+        assert_eq!(json.get("booking").is_some(), matches!(subject, SubjectId::Booking(_)), "{json}");
+        assert_eq!(json.get("occasion").is_some(), matches!(subject, SubjectId::Occasion(_)), "{json}");
+        let left =
+            read.messages.into_iter().filter(|message| message.sent_at.is_some() && message.kind == kind);
+        left.map(|message| (message.channel, message.text.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let of_booking = sent(SubjectId::Booking(id), Type::BookingCreated);
+    assert_eq!(of_booking.len(), 3, "one on each of Ana's channels");
+    assert!(of_booking.iter().all(|(_, text)| !text.is_empty()));
+    let of_letter = sent(SubjectId::Occasion(letter.id), Type::Individual);
+    assert!(
+        matches!(&of_letter[..], [(Channel::Sms, text)] if text.contains("See you soon!")),
+        "{of_letter:?}"
+    );
 }
 
 #[test]
