@@ -429,7 +429,7 @@ fn s16_a_code_reaches_client_and_staff_on_the_channel_chosen_and_no_log() {
 }
 
 #[test]
-fn s47_what_was_sent_is_kept_and_read_in_the_timeline_of_a_booking_and_of_an_occasion() {
+fn s47_s48_what_was_sent_is_kept_and_read_in_the_timeline_of_a_booking_and_of_an_occasion() {
     let (world, id) = told();
     let letter = write(&world, "letter", &individual(json!(["sms"]))).unwrap();
     world.pass(SignedDuration::from_mins(5));

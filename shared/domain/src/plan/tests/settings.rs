@@ -309,3 +309,18 @@ fn a_change_of_settings_replans_what_is_ahead_and_leaves_what_was_sent() {
     assert_eq!(open, ["reminder 1h before start push", "reminder 3h before start email"]);
     assert!(sent.iter().all(|row| ledger.contains(row)));
 }
+
+#[rstest]
+fn s62_no_setting_depends_on_the_country(
+    #[values("+351912345678", "+79161234567", "+375291234567", "+77011234567", "+12025550123")] phone: &str,
+    #[values("Europe/Lisbon", "Africa/Abidjan", "Atlantic/Reykjavik")] zone: &str,
+) {
+    let mut facts = salon();
+    let expected = lines(&plan(&facts, at("2026-11-20T12:00:00Z")));
+    facts.business.zone = zone.parse().unwrap();
+    facts.location.as_mut().unwrap().zone = None;
+    facts.booking_mut().zone = zone.parse().unwrap();
+    facts.clients[0].phone = Some(phone.parse().unwrap());
+    // These zones keep the same time in November.
+    assert_eq!(lines(&plan(&facts, at("2026-11-20T12:00:00Z"))), expected);
+}
