@@ -34,7 +34,7 @@ const HELP: &str = "\
 cargo xtask COMMAND [OPTIONS]
 
   run             start everything on this machine, seed a demo salon, play a booking through three days
-  test            everything that has to hold: format, lints, tests, licences, and a deploy of the template
+  test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   coverage        how many lines of shared/domain its tests reach

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::process::Server;
 use crate::steps::{Steps, spinner};
-use crate::{cargo, process, python, workspace};
+use crate::{cargo, process, python, rules, workspace};
 
 const HELP: &str = "\
 cargo xtask test [FILTER...]
 
-Format, lints, every test, the licences of the dependencies, and the template: linted, built and deployed into a stack of
-its own on this machine. Stops at the first failure.
+Format, the rules table, lints, every test, the licences of the dependencies, and the template: linted, built and deployed
+into a stack of its own on this machine. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 
@@ -47,6 +47,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
 
 fn everything(steps: &mut Steps) -> Result<()> {
     steps.run("format", || process::run(cargo::command().args(["fmt", "--all", "--check"])))?;
+    steps.run("rules and the tests that prove them", rules::check)?;
     environments(steps)?;
     steps.run("lints", || {
         process::run(cargo::command().args([
