@@ -17,6 +17,7 @@ mod news;
 mod occasions;
 mod people;
 mod properties;
+mod said;
 mod sending;
 mod settings;
 
