@@ -251,6 +251,7 @@ mod tests {
     use app::write_occasion::{
         AccountOperationFields, BonusFields, IndividualFields, VerificationCodeFields,
     };
+    use domain::rule::Rule;
     use serde::de::DeserializeOwned;
 
     fn problem<T: DeserializeOwned>(json: &str) -> (u16, String, String) {
@@ -289,6 +290,38 @@ mod tests {
         assert_eq!(
             problem::<LocationFields>(r#"{"name":"x","name":"y","zone":"UTC"}"#),
             of(422, "name", "one value: the field is there twice")
+        );
+    }
+
+    #[test]
+    fn s27_s71_bad_settings_name_the_field_and_what_was_expected() {
+        let timing =
+            problem::<Rule>(r#"{"enabled":true,"steps":[{"timing":"-5m before start","channels":["sms"]}]}"#);
+        assert_eq!((timing.0, timing.1.as_str()), (422, "steps[0].timing"));
+        assert!(timing.2.ends_with(r#"(1m to 366d), got "-5m before start""#), "{}", timing.2);
+        let hours = problem::<BusinessPatch>(r#"{"quiet_hours":{"from":"25:00","until":"08:00"}}"#);
+        assert_eq!((hours.0, hours.1.as_str()), (422, "quiet_hours"));
+        assert!(hours.2.contains(r#""00:00" to "23:59""#), "{}", hours.2);
+    }
+
+    #[test]
+    fn s6_a_bad_text_names_the_field_the_line_and_the_column() {
+        let text = "Hello,\n{{ client.shoe_size }}".to_owned();
+        let (channel, locale) = (domain::channel::Channel::Sms, domain::business::Locale::En);
+        let texts = vec![domain::template::OwnText { channel, locale, resource_kind: None, text }];
+        let kind = domain::notification_type::NotificationType::Reminder;
+        let business_id = "b".parse().unwrap();
+        let templates = domain::template::Templates { business_id, kind, texts, blocks: Vec::new() };
+        let problem = Problem::from(AppError::from(templates.check().unwrap_err()));
+        let shown = serde_json::to_value(&problem).unwrap();
+        assert_eq!(
+            (shown["status"].as_u64(), &shown["errors"][0]["field"]),
+            (Some(422), &"texts[0].text".into())
+        );
+        assert_eq!((&shown["errors"][0]["line"], &shown["errors"][0]["column"]), (&2.into(), &4.into()));
+        assert!(
+            shown["detail"].as_str().unwrap().starts_with("texts[0].text: line 2, column 4: "),
+            "{shown}"
         );
     }
 

@@ -304,6 +304,9 @@ fn add_costs(costs: &mut Vec<Cost>, messages: &[Ahead], when: impl Fn(&mut Cost)
     }
 }
 
+/// About what, how and to whom.
+type Line = (NotificationType, Channel, Recipient);
+
 /// Compares a booking's messages now and then. A message to the same person about the same on the same channel is the same one, at the same time
 /// or at another: a reminder whose step changes has moved.
 fn compare(
@@ -312,8 +315,7 @@ fn compare(
     by: &mut BTreeMap<(NotificationType, Channel), Counts>,
     examples: &mut Vec<Example>,
 ) {
-    let mut groups: BTreeMap<(NotificationType, Channel, Recipient), (Vec<Ahead>, Vec<Ahead>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<Line, (Vec<Ahead>, Vec<Ahead>)> = BTreeMap::new();
     let of = |message: &Ahead| (message.kind, message.channel, message.recipient.clone());
     for message in now {
         groups.entry(of(&message)).or_default().0.push(message);

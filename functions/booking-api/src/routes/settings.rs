@@ -76,6 +76,7 @@ pub(super) async fn change_settings(
 }
 
 /// What came of a change of the settings.
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Changed {
     /// It was made.
     Is(Done<Item>),

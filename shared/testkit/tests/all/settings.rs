@@ -670,3 +670,27 @@ fn a_preview_that_cannot_read_says_so() {
     let failed = preview(&world, &about, None, |settings| change.apply(settings));
     assert!(matches!(failed, Err(AppError::Port(PortError::Throttled { .. }))));
 }
+
+#[test]
+fn looking_costs_a_few_reads() {
+    let world = booked();
+    change_rule(&world, "rule", &of_business(REMINDER, None), Apply::AllUpcoming).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    let reads = |look: &dyn Fn()| {
+        let before = world.calls().len();
+        look();
+        let calls = world.calls();
+        assert!(calls[before..].iter().all(|call| *call == Call::Read));
+        calls.len() - before
+    };
+    assert_eq!(reads(&|| drop(read_timeline(&world))), 3, "a timeline");
+    let new = haircut("rui", "2026-11-24T12:00");
+    let try_it =
+        || drop(finished(world.run(dry_run_booking(&world, &salon_id(), &new, world.now()))).unwrap());
+    assert_eq!(reads(&try_it), 4, "a dry run");
+    assert_eq!(reads(&|| drop(preview_rule(&world, &of_business(REMINDER, None)))), 5, "a preview");
+    world.plan_faults([]);
+    change_rule(&world, "again", &of_business(REMINDER, None), Apply::AllUpcoming).unwrap();
+    // The rules, their version, the rollout, the answer.
+    assert_eq!(world.calls(), [Call::Read, Call::Write(4)]);
+}
