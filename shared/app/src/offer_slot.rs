@@ -35,6 +35,8 @@ pub struct Freed {
     pub start: Timestamp,
     /// Its end (UTC).
     pub end: Timestamp,
+    /// Since when it is free (UTC): what an offer is counted from, by whatever clock that was.
+    pub at: Timestamp,
     /// The id that an offer of it gets.
     pub offer_id: OccasionId,
 }
@@ -52,6 +54,7 @@ pub fn freed(before: &Booking, after: &Booking) -> Option<Freed> {
         resource_id: before.resource_id.clone(),
         start: before.start,
         end: before.end,
+        at: after.history.last()?.at,
         offer_id: offer_id(&format!("{}\n{}\n{}", before.business_id, before.id, after.revision))?,
     })
 }
@@ -75,6 +78,7 @@ pub async fn offer_slot(
     now: Timestamp,
 ) -> Result<bool, PortError> {
     let business = &freed.business_id;
+    let now = now.max(freed.at);
     for _ in 0..TRIES {
         let Some(next) = next_in_turn(store, freed, now).await? else { return Ok(false) };
         let mut keys = keys_of(freed);
@@ -122,6 +126,7 @@ pub async fn end_offer(
             resource_id: resource_id.clone(),
             start: *start,
             end: *end,
+            at: now,
             offer_id: following,
         };
         let mut keys = keys_of(&freed);

@@ -63,6 +63,8 @@ pub struct PlannedMessage {
     pub channel: Channel,
     /// When what calls for it became known (UTC).
     pub known_at: Timestamp,
+    /// Whether it is its turn because a channel before it in a cascade has failed.
+    pub after_failure: bool,
     /// When it leaves, or why it does not.
     pub outcome: Outcome,
     /// How that was found.
@@ -117,6 +119,7 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
                 recipient: candidate.recipient,
                 channel: candidate.channel,
                 known_at: candidate.known_at,
+                after_failure: candidate.after_failure,
                 outcome,
                 trace,
             }
@@ -153,6 +156,8 @@ pub(crate) struct Candidate {
     pub(crate) quiet: QuietPolicy,
     /// The rule waits for the confirmation, and there is none.
     waits_for_confirmation: bool,
+    /// A channel that stood before it in a cascade has failed.
+    after_failure: bool,
 }
 
 /// What of a rule switches a message on.
@@ -297,7 +302,7 @@ fn one_step(
 ) -> Vec<Candidate> {
     let Some(nominal) = timing.resolve(anchors(facts, call.at)) else { return Vec::new() };
     let mut behind = None;
-    let mut known_at = call.at;
+    let (mut known_at, mut after_failure) = (call.at, false);
     let mut found = Vec::new();
     for &channel in channels {
         let candidate = Candidate {
@@ -317,11 +322,12 @@ fn one_step(
             late: rule.late,
             quiet: rule.quiet,
             waits_for_confirmation: false,
+            after_failure,
         };
         if rule.strategy == Strategy::Cascade && behind.is_none() && in_the_way(facts, &candidate).is_none() {
             match failed_at(facts, &candidate) {
                 // The next channel is called for from the moment at which this one was known to have failed.
-                Some(failed_at) => known_at = known_at.max(failed_at),
+                Some(failed_at) => (known_at, after_failure) = (known_at.max(failed_at), true),
                 None => behind = Some(channel),
             }
         }

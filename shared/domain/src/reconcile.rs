@@ -90,7 +90,9 @@ fn as_message(
     };
     if let Some(present) = present {
         let judged_at = present.traces.last().map(|trace| trace.at);
-        let reopens = due > now || judged_at.is_none_or(|judged_at| planned.known_at > judged_at);
+        // A failure may be known at the very instant of the event, where time is the event's own.
+        let its_turn = planned.after_failure && present.reason == Some(Reason::Cascade);
+        let reopens = due > now || its_turn || judged_at.is_none_or(|judged_at| planned.known_at > judged_at);
         let changeable =
             present.status.is_open() || (present.status.was_withheld() && (reason.is_some() || reopens));
         if !changeable {

@@ -1,9 +1,12 @@
 //! What a provider will not take, or not yet.
 
+use app::ports::Item;
 use domain::message::{MessageStatus, Reason};
+use domain::notification_type::NotificationType;
 use jiff::SignedDuration;
 use rstest::rstest;
-use testkit::salon::{TUESDAY_TEN, haircut, instant, salon};
+use serde_json::json;
+use testkit::salon::{TUESDAY_TEN, haircut, instant, read, salon};
 use testkit::world::{Call, Fault, World};
 
 /// A client's booking just planned, and the calls of the first delivery still to come.
@@ -72,4 +75,58 @@ fn an_email_under_which_the_sandbox_died_is_unknown_when_it_is_no_longer_owed() 
     assert_eq!(created.status, MessageStatus::Unknown);
     world.pass_all();
     world.assert_all_over();
+}
+
+/// Ana's booking under a rule that tells her of it by push, else by sms, else by e-mail.
+fn cascading() -> World {
+    let world = salon();
+    let rule = json!({ "enabled": true, "strategy": "cascade",
+        "steps": [{ "timing": "immediately", "channels": ["push", "sms", "email"] }] });
+    let rules = json!({ "business_id": "salon", "version": 1, "changed": { "booking_created": rule } });
+    world.put([Item::Rules(read(rules.clone())), Item::RulesVersion(read(rules))]);
+    world.book("book", &haircut("ana", TUESDAY_TEN)).unwrap();
+    while world.stream_record().is_some() {
+        world.step(world.now());
+    }
+    world
+}
+
+fn told_by(world: &World) -> Vec<String> {
+    let created = world.messages().into_iter().filter(|row| row.kind == NotificationType::BookingCreated);
+    let mut told: Vec<String> = created.map(|row| format!("{} {:?}", row.channel, row.status)).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn s4_a_cascade_goes_on_when_a_channel_fails_for_certain() {
+    let world = cascading();
+    world.pass(SignedDuration::from_mins(20));
+    assert_eq!(told_by(&world), ["email Suppressed", "push Accepted", "sms Suppressed"]);
+
+    let world = cascading();
+    // The delivery of the push reads, claims and sends.
+    world.plan_faults([(2, Fault::Refuse)]);
+    world.pass(SignedDuration::from_mins(20));
+    assert_eq!(told_by(&world), ["email Suppressed", "push Failed", "sms Accepted"]);
+    world.assert_at_rest();
+}
+
+#[test]
+fn s4_a_cascade_goes_on_whatever_befalls_the_note_of_the_failure() {
+    for fault in Fault::ALL {
+        // After the refusal: the row's write, the note on the booking.
+        for call in 3..6 {
+            let world = cascading();
+            world.plan_faults([(2, Fault::Refuse), (call, fault)]);
+            world.pass(SignedDuration::from_mins(20));
+            // Where the refusal itself was lost the push goes again, and is taken.
+            let told = told_by(&world);
+            let once =
+                ["push Accepted", "sms Accepted"].map(|line| told.iter().filter(|row| *row == line).count());
+            assert!(matches!(once, [1, 0] | [0, 1]), "{fault:?} at call {call}: {told:?}");
+            assert_eq!(told[0], "email Suppressed", "{fault:?} at call {call}");
+            world.assert_at_rest();
+        }
+    }
 }

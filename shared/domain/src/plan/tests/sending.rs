@@ -60,3 +60,20 @@ fn what_has_changed_by_the_moment_of_sending_counts(
     assert_eq!(decision, expected, "{trace:#?}");
     assert_eq!(trace.at, at(DUE));
 }
+
+#[test]
+fn each_step_of_a_rule_is_decided_by_its_own_time() {
+    let facts = salon();
+    let planned = plan(&facts, at("2026-11-20T12:00:00Z"));
+    let the = |step: &str| planned.messages.iter().find(|message| message.step.to_string() == step).unwrap();
+    let hour_before = row(&facts, the("1h before start"));
+    let day_before = "2026-11-22T10:00:00Z";
+    assert_eq!(
+        decide(&facts, &hour_before, false, at(day_before)).0,
+        Decision::Defer(at("2026-11-23T09:00:00Z"))
+    );
+    assert_eq!(
+        decide(&facts, &row(&facts, the("24h before start")), false, at(day_before)).0,
+        Decision::Send
+    );
+}
