@@ -252,13 +252,16 @@ fn s35_s36_the_tick_sends_an_sms_although_the_type_is_off_but_not_against_a_ban(
     let mut body = salon.booking(&salon.day(3, "12:00"));
     body["notify"] = json!(true);
     let ticked = salon.book_with(&body);
-    assert_eq!(salon.statuses(&ticked, "booking_created"), ["sms accepted"]);
+    assert_eq!(salon.statuses(&ticked, "booking_created"), ["email suppressed switched_off", "sms accepted"]);
 
     let card = json!({ "name": "Maria Silva", "phone": salon.client.phone, "bans": { "channels": ["sms"] } });
     salon.api.put(&format!("/v1/clients/{}", salon.client.id), &card).ok();
     body["start"] = json!(salon.day(3, "14:00").datetime().to_string());
     let banned = salon.book_with(&body);
-    assert_eq!(salon.statuses(&banned, "booking_created"), ["sms suppressed banned"]);
+    assert_eq!(
+        salon.statuses(&banned, "booking_created"),
+        ["email suppressed switched_off", "sms suppressed banned"]
+    );
     assert_eq!(salon.left(), ["0 10:00 booking_created sms"]);
 }
 
