@@ -463,7 +463,6 @@ fn before_the_visit(facts: &Facts, booking: &Booking, client_id: &ClientId, foun
     let call = |kind| Call {
         at,
         notify: Notify::ByRules,
-        made_by_staff: false,
         not_after: Some(booking.start),
         ..Call::of(kind, recipient, time_set)
     };
@@ -535,11 +534,7 @@ fn found_by_checks(facts: &Facts, booking: &Booking, recipient: &Recipient, foun
     let to_staff = matches!(recipient, Recipient::Staff(_));
     let mut tell = |event: &EventKind, kind: Type, not_after: Timestamp| {
         if let Some(event) = booking.since_time_set(event) {
-            let call = Call {
-                revision: booking.time_revision,
-                not_after: Some(not_after),
-                ..Call::of(kind, recipient, event)
-            };
+            let call = Call { not_after: Some(not_after), ..Call::of(kind, recipient, event) };
             // The check has waited already.
             found.extend(
                 by_rule(facts, &call)

@@ -164,3 +164,17 @@ fn s31_the_tick_is_about_the_operations_own_notice(#[case] notify: Notify, #[cas
     let told = told(&facts, "2026-11-23T11:00:00Z", NotificationType::NoShowRecovery);
     assert!(told.contains(&sms.to_owned()), "{told:?}");
 }
+
+#[test]
+fn s74_a_review_is_asked_for_within_a_week_of_the_visit() {
+    let mut facts = salon();
+    after(&mut facts, Operation::Arrive, "2026-11-23T10:00:00Z");
+    after(&mut facts, Operation::Complete, "2026-11-23T11:00:00Z");
+    let planned = plan(&facts, at("2026-11-23T11:00:00Z"));
+    let is_it =
+        |m: &&PlannedMessage| m.kind == NotificationType::ReviewRequest && m.channel == Channel::Email;
+    let email = row(&facts, planned.messages.iter().find(is_it).unwrap());
+    let decided = |now: &str| decide(&facts, &email, false, at(now)).0;
+    assert_eq!(decided("2026-11-30T10:59:59Z"), Decision::Send);
+    assert_eq!(decided("2026-11-30T11:00:00Z"), Decision::Suppress(Reason::TooLate));
+}

@@ -393,3 +393,38 @@ fn s53_who_has_said_no_is_not_reminded() {
     after(&mut facts, Operation::Answer(true), now);
     assert_eq!(told(&facts, now, NotificationType::Reminder).len(), 3);
 }
+
+#[test]
+fn s39_times_of_its_own_do_not_switch_a_type_on() {
+    let mut facts = salon();
+    facts.booking_mut().reminders = Some(vec!["3h before start".parse().unwrap()]);
+    assert_eq!(told(&facts, MADE, Type::Reminder).len(), 2, "sms and push, as the rule has them");
+    facts.rule_mut(Type::Reminder).enabled = false;
+    assert_eq!(told(&facts, MADE, Type::Reminder), Vec::<String>::new());
+}
+
+#[test]
+fn s40_a_request_by_hand_is_of_no_use_when_the_visit_has_begun() {
+    let mut facts = salon();
+    after(&mut facts, Operation::RequestConfirmation, "2026-11-20T13:00:00Z");
+    let planned = plan(&facts, at("2026-11-20T13:00:00Z"));
+    let is_it = |m: &&PlannedMessage| m.kind == Type::ConfirmationRequest && m.step == Timing::Immediately;
+    let request = row(&facts, planned.messages.iter().find(is_it).unwrap());
+    assert_eq!(decide(&facts, &request, false, at("2026-11-23T09:59:59Z")).0, Decision::Send);
+    assert_eq!(
+        decide(&facts, &request, false, at("2026-11-23T10:00:00Z")).0,
+        Decision::Suppress(Reason::TooLate)
+    );
+}
+
+#[test]
+fn s28_a_confirmation_that_comes_too_late_brings_no_reminder_back() {
+    let mut facts = salon();
+    facts.booking_mut().status = Status::Pending;
+    facts.rule_mut(Type::Reminder).while_pending = false;
+    // Ten of twenty-four hours too late.
+    after(&mut facts, Operation::Confirm, "2026-11-22T20:00:00Z");
+    let told = told(&facts, "2026-11-22T20:00:00Z", Type::Reminder);
+    assert!(told.contains(&"24h before start push: TooLate".to_owned()), "{told:?}");
+    assert!(told.contains(&"1h before start push: 2026-11-23T09:00:00Z".to_owned()), "{told:?}");
+}

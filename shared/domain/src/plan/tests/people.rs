@@ -228,3 +228,32 @@ fn a_person_who_is_gone_has_no_address() {
     assert!(!lines.is_empty());
     assert!(lines.iter().all(|line| line.ends_with("NoAddress")), "{lines:?}");
 }
+
+#[test]
+fn who_has_left_hears_of_it_once_and_not_of_others_who_leave() {
+    let mut facts = salon();
+    for id in ["d", "e"] {
+        facts.clients.push(client(id));
+    }
+    let with = |ids: &[&str]| Operation::Participants(ids.iter().map(|id| id.parse().unwrap()).collect());
+    after(&mut facts, with(&["c", "d", "e"]), "2026-11-20T12:10:00Z");
+    after(&mut facts, with(&["c", "e"]), "2026-11-20T12:20:00Z");
+    after(&mut facts, with(&["c"]), "2026-11-20T12:30:00Z");
+    let now = "2026-11-20T12:30:00Z";
+    let emails = |id: &str| -> Vec<String> {
+        told_to(&facts, now, id).into_iter().filter(|line| line.contains("email")).collect()
+    };
+    assert_eq!(emails("d"), ["booking_cancelled immediately email: 2026-11-20T12:20:00Z"]);
+    assert_eq!(emails("e"), ["booking_cancelled immediately email: 2026-11-20T12:30:00Z"]);
+}
+
+#[test]
+fn s70_staff_hear_of_no_change_to_a_booking_that_is_off() {
+    let mut facts = salon_with_staff();
+    facts.rule_mut(NotificationType::StaffBookingCancelled).enabled = false;
+    after(&mut facts, moved_to("2026-11-25T15:00:00Z"), "2026-11-20T12:10:00Z");
+    assert_eq!(told(&facts, "2026-11-20T12:10:00Z", NotificationType::StaffBookingChanged).len(), 6);
+    after(&mut facts, Operation::Cancel, "2026-11-20T12:20:00Z");
+    let now = "2026-11-20T12:20:00Z";
+    assert_eq!(told(&facts, now, NotificationType::StaffBookingChanged), Vec::<String>::new());
+}
