@@ -744,7 +744,7 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
         let lead = start.duration_since(nominal);
         let missed = called_at.duration_since(nominal);
         let in_time = match candidate.late {
-            LatePolicy::Grace => missed * 3 < lead && called_at < start,
+            LatePolicy::Grace => missed * 3 < lead,
             LatePolicy::SendNow => called_at < start,
             LatePolicy::Skip => false,
         };

@@ -324,3 +324,51 @@ fn s62_no_setting_depends_on_the_country(
     // These zones keep the same time in November.
     assert_eq!(lines(&plan(&facts, at("2026-11-20T12:00:00Z"))), expected);
 }
+
+/// Every check on a message of the booking's making by sms, in order: check, verdict, why.
+fn trace_of(facts: &Facts) -> Vec<String> {
+    let planned = plan(facts, at("2026-11-20T12:00:00Z"));
+    let is_it = |m: &&PlannedMessage| m.kind == NotificationType::BookingCreated && m.channel == Channel::Sms;
+    let trace = &planned.messages.iter().find(is_it).unwrap().trace;
+    let line = |finding: &crate::trace::Finding| {
+        format!("{:?} {:?}: {}", finding.check, finding.verdict, finding.because)
+    };
+    trace.findings.iter().map(line).collect()
+}
+
+#[test]
+fn a_trace_tells_every_check_up_to_the_one_that_decided() {
+    let suppression = "Suppression Pass: the address is not suppressed";
+    let ban = "Ban Pass: no ban on the client card";
+    let rules = "Notify Pass: the operation asked for what the rules say";
+    let rest = [
+        "SmsOption Pass: the sms option is on",
+        "Address Pass: +35***78",
+        "UseBy Pass: due 2026-11-20T12:00:00Z, of use until 2026-11-23T10:00:00Z",
+        "QuietHours Pass: not within quiet hours",
+    ];
+    let mut facts = salon();
+    assert_eq!(
+        trace_of(&facts),
+        [&[suppression, ban, rules, "Switch Pass: on by default"][..], &rest].concat()
+    );
+
+    let booking = facts.booking_mut().clone();
+    let made = |notify| booking.clone().created(at("2026-11-20T12:00:00Z"), notify);
+    *facts.booking_mut() = made(Notify::Yes);
+    let ticked = "Notify Pass: the operation asked for an sms in any case";
+    assert_eq!(trace_of(&facts), [&[suppression, ban, ticked][..], &rest].concat());
+    *facts.booking_mut() = made(Notify::NoSms);
+    assert_eq!(trace_of(&facts), [suppression, ban, "Notify Suppress: the operation asked for no sms"]);
+    *facts.booking_mut() = made(Notify::Nothing);
+    assert_eq!(
+        trace_of(&facts),
+        [suppression, ban, "Notify Suppress: the operation asked for no notice at all"]
+    );
+
+    facts.clients[0].bans.channels.insert(Channel::Sms);
+    assert_eq!(trace_of(&facts), [suppression, "Ban Suppress: banned on the client card"]);
+    let stop = r#"{"address":"+351912345678","cause":"stop","since":"2026-01-01T00:00:00Z"}"#;
+    facts.clients[0].suppressions.push(serde_json::from_str(stop).unwrap());
+    assert_eq!(trace_of(&facts), ["Suppression Suppress: the address is suppressed"]);
+}
