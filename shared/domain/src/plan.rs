@@ -745,7 +745,8 @@ fn time_to_leave(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Out
         let missed = called_at.duration_since(nominal);
         let in_time = match candidate.late {
             LatePolicy::Grace => missed * 3 < lead,
-            LatePolicy::SendNow => called_at < start,
+            // Whether the visit has begun, the use-by asks.
+            LatePolicy::SendNow => true,
             LatePolicy::Skip => false,
         };
         let because = format!("due {nominal}, known since {called_at}, policy {:?}", candidate.late);
