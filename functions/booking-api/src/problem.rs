@@ -109,7 +109,8 @@ impl From<AppError> for Problem {
             AppError::Invalid { field, expected } => Problem::invalid(field, expected),
             AppError::InvalidTemplate(InvalidTemplate { path, words, at }) => {
                 let (line, column) = at.map(|at| (at.line, at.column)).unzip();
-                let error = FieldError { line, column, ..FieldError::new(path, words) };
+                let expected = words.strip_prefix("expected ").map(str::to_owned).unwrap_or(words);
+                let error = FieldError { line, column, ..FieldError::new(path, expected) };
                 Problem { detail, errors: vec![error], ..Problem::invalid("", "") }
             }
             AppError::NotFound { what } => Problem::not_found(what),
