@@ -428,3 +428,15 @@ fn s28_a_confirmation_that_comes_too_late_brings_no_reminder_back() {
     assert!(told.contains(&"24h before start push: TooLate".to_owned()), "{told:?}");
     assert!(told.contains(&"1h before start push: 2026-11-23T09:00:00Z".to_owned()), "{told:?}");
 }
+
+#[rstest]
+#[case::just_before("2026-11-23T10:09:59Z", 1)]
+#[case::at_that_instant("2026-11-23T10:10:00Z", 0)]
+fn s55_a_visit_entered_when_the_client_should_have_been_found_late_makes_nobody_late(
+    #[case] when: &str,
+    #[case] checks: usize,
+) {
+    let mut facts = salon();
+    made(&mut facts, Source::Staff, Status::Confirmed, Notify::ByRules, when);
+    assert_eq!(plan(&facts, at(when)).checks.len(), checks);
+}
