@@ -165,9 +165,7 @@ pub(crate) struct Candidate {
 enum Switch {
     /// A step of the rule with this timing and channel.
     Step,
-    /// The channel, in any step: the booking has timings of its own (S39).
-    Channel,
-    /// The type alone: the channel was chosen by hand (S42).
+    /// The type alone: the booking has timings of its own (S39), or the channels were chosen by hand (S42).
     Type,
     /// Nothing: it was asked for by hand (S40).
     ByHand,
@@ -177,10 +175,6 @@ impl Switch {
     fn is_on(self, rule: &Rule, timing: &Timing, channel: Channel, source: Source) -> bool {
         match self {
             Switch::Step => rule.sends(timing, channel, source),
-            Switch::Channel => {
-                rule.enabled
-                    && rule.steps.iter().any(|step| step.is_for(source) && step.channels.contains(&channel))
-            }
             Switch::Type => rule.enabled,
             Switch::ByHand => true,
         }
@@ -498,7 +492,7 @@ fn reminders(facts: &Facts, booking: &Booking, call: &Call<'_>, found: &mut Vec<
         None => by_rule(facts, call),
         Some(timings) => {
             let (call, channels) =
-                (Call { switch: Switch::Channel, ..call.clone() }, channels_of(rule, booking.source));
+                (Call { switch: Switch::Type, ..call.clone() }, channels_of(rule, booking.source));
             timings.iter().flat_map(|timing| one_step(facts, &call, rule, timing, &channels)).collect()
         }
     };
