@@ -464,6 +464,9 @@ fn try_out(text: &str, kind: NotificationType, locale: Locale, most: usize) -> R
     match builtin::fill_own(text, &Values::least(locale).context(locale, kind), locale) {
         // That a value is missing says nothing against the text; anything else that fails does.
         Err(error) if error.kind() != ErrorKind::UndefinedError => Err(Mistake::from_engine(&error, text)),
+        _ if filled.trim().is_empty() => {
+            Err(Mistake { words: "expected a text that says something".to_owned(), at: None })
+        }
         _ => Ok(()),
     }
 }

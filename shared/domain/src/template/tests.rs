@@ -458,6 +458,7 @@ fn s6_a_mistake_is_named_with_its_place(
 
 #[rstest]
 #[case::empty(" ", "texts[0].text: expected 1 to 2000 characters, got 1")]
+#[case::says_nothing("{# later #}", "texts[0].text: expected a text that says something")]
 #[case::half_a_megabyte(&"x".repeat(500_000), "texts[0].text: expected 1 to 2000 characters, got 500000")]
 #[case::too_long_when_filled(
     &"{{ links.unsubscribe }}".repeat(80),
