@@ -59,7 +59,7 @@ impl World {
                         status: format!("{:?} {:?}", message.status, message.reason),
                         paid: message.channel.is_paid(),
                         waits: waiting && state.has_timer(&format!("message-{}", message.id), message.due),
-                        left: state.outbox.iter().filter(|sent| sent.message_id == message.id).count(),
+                        left: state.left.get(&message.id).copied().unwrap_or(0),
                         uncertain: state.uncertain.contains(&message.id),
                     };
                     end.messages.insert(label(message), standing);

@@ -1,10 +1,8 @@
 //! What must hold after every single call, whatever has failed or died.
 
-use std::collections::BTreeMap;
-
 use app::ports::{Due, DueWhat, Item, Key};
 use domain::booking::Status;
-use domain::ids::{BookingId, MessageId};
+use domain::ids::BookingId;
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType;
 use domain::occasion::{About, Occasion};
@@ -12,7 +10,7 @@ use domain::rule::{Ending, Rules};
 use domain::subject::SubjectId;
 use domain::waitlist::{WaitlistEntry, WaitlistStatus};
 
-use crate::world::{Changed, Sent, State, World};
+use crate::world::{Changed, State, World};
 
 /// Checks the state and notes what does not hold.
 pub(crate) fn check(state: &mut State) {
@@ -28,14 +26,10 @@ pub(crate) fn check(state: &mut State) {
 
 /// No sms leaves twice; e-mail and push only while nobody knows whether they left before.
 fn left_at_most_once(state: &State, found: &mut Vec<String>) {
-    let mut times: BTreeMap<&MessageId, Vec<&Sent>> = BTreeMap::new();
-    for sent in &state.outbox {
-        times.entry(&sent.message_id).or_default().push(sent);
-    }
-    for (id, sent) in times {
-        let message = &sent[0].message;
-        if sent.len() > 1 && (message.channel.is_paid() || !state.uncertain.contains(id)) {
-            found.push(format!("{} left {} times", label(message), sent.len()));
+    for (id, times) in state.left.iter().filter(|(_, times)| **times > 1) {
+        let Some(message) = state.message(id) else { continue };
+        if message.channel.is_paid() || !state.uncertain.contains(id) {
+            found.push(format!("{} left {times} times", label(message)));
         }
     }
 }
@@ -183,7 +177,7 @@ impl World {
         let state = self.state();
         assert!(state.queue.is_empty() && state.timers.is_empty(), "something is still under way");
         for message in state.messages() {
-            let left = state.outbox.iter().filter(|sent| sent.message_id == message.id).count();
+            let left = state.left.get(&message.id).copied().unwrap_or(0);
             let uncertain = state.uncertain.contains(&message.id);
             let agrees = match message.status {
                 MessageStatus::Accepted => left == 1 || (left > 1 && uncertain),

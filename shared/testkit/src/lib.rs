@@ -2,6 +2,7 @@
 //! would repeat, and the tests every use case must pass.
 //!
 //! - [`world`]: the stores, timers, queues and providers, and what can go wrong at each call;
+//! - [`turns`]: use cases under way, and which goes on;
 //! - [`platform`]: who calls the use cases, when, and again when they fail or die;
 //! - [`invariants`]: what must hold after every single call;
 //! - [`end_state`]: what is left when all is done, in lines that compare;
@@ -19,4 +20,6 @@ pub mod end_state;
 pub mod invariants;
 pub mod platform;
 pub mod salon;
+mod store;
+pub mod turns;
 pub mod world;

@@ -2,8 +2,6 @@
 //! the clock on the wall moves only here.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 
 use app::check_booking::check_booking;
 use app::deliver::{Delivered, Shift, deliver};
@@ -18,6 +16,7 @@ use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::salon::salon_id;
+use crate::turns::Run;
 use crate::world::{Changed, Queued, World};
 
 /// How long a received queue message stays hidden, as in template.yaml.
@@ -29,63 +28,7 @@ const INVOCATION: SignedDuration = SignedDuration::from_secs(20);
 /// How often anything is repeated before the test says that it never ends.
 const PATIENCE: usize = 5_000;
 
-/// How a run of a use case ended.
-#[derive(Debug)]
-pub enum Run<T> {
-    /// It gave its answer.
-    Finished(T),
-    /// The sandbox died under it.
-    Crashed,
-}
-
-/// A use case that has been started and goes on only when told.
-pub struct Started<'a, T> {
-    world: &'a World,
-    future: Pin<Box<dyn Future<Output = T> + 'a>>,
-}
-
-impl<T> Started<'_, T> {
-    /// Lets it make at most so many calls more. `None` when it has not ended by then.
-    pub fn go(&mut self, calls: usize) -> Option<Run<T>> {
-        self.world.give_leave(Some(calls));
-        let run = poll(self.world, self.future.as_mut());
-        self.world.give_leave(None);
-        run
-    }
-
-    /// Lets it go to its end.
-    pub fn end(mut self) -> Run<T> {
-        poll(self.world, self.future.as_mut()).expect("it has leave for all calls")
-    }
-}
-
-/// Polls until the work has ended, or has used up its leave.
-fn poll<T>(world: &World, mut work: Pin<&mut dyn Future<Output = T>>) -> Option<Run<T>> {
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..PATIENCE {
-        let polled = work.as_mut().poll(&mut context);
-        let crashed = std::mem::take(&mut world.state().crashed);
-        match polled {
-            Poll::Ready(value) => return Some(Run::Finished(value)),
-            Poll::Pending if crashed => return Some(Run::Crashed),
-            Poll::Pending if world.leave_is_used_up() => return None,
-            Poll::Pending => {}
-        }
-    }
-    panic!("a use case never ends");
-}
-
 impl World {
-    /// Starts a use case.
-    pub fn start<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> Started<'a, T> {
-        Started { world: self, future: Box::pin(work) }
-    }
-
-    /// Runs a use case to its end.
-    pub fn run<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> Run<T> {
-        self.start(work).end()
-    }
-
     /// A request as a client makes it: again when it got no answer, or one that says to try again.
     ///
     /// # Errors
@@ -109,6 +52,9 @@ impl World {
     pub async fn plan(&self, changed: &Changed) -> bool {
         match changed {
             Changed::Subject(refs) => plan_subject(self, self, self, refs, self.now()).await.is_ok(),
+            Changed::Client(business, client) => {
+                plan_client(self, self, self, (business, client), self.now()).await.is_ok()
+            }
             Changed::Freed(freed) => offer_slot(self, freed, self.now()).await.is_ok(),
             Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
         }
@@ -215,16 +161,14 @@ impl World {
     /// Moves the clock to the next instant at which a hidden message shows itself or a timer fires, and fires it.
     fn move_clock(&self, until: Timestamp) -> bool {
         let mut state = self.state();
-        let shows = state.queue.iter().map(|copy| copy.visible_at);
-        let fires = state.timers.values().map(|due| due.at);
-        let Some(next) = shows.chain(fires).min().filter(|next| *next <= until) else { return false };
+        let shows = state.queue.iter().map(|copy| copy.visible_at).min();
+        let fires = state.timers.next();
+        let Some(next) = shows.into_iter().chain(fires).min().filter(|next| *next <= until) else {
+            return false;
+        };
         state.wall = state.wall.max(next);
-        let fired: Vec<String> =
-            state.timers.iter().filter(|(_, due)| due.at <= next).map(|(name, _)| name.clone()).collect();
-        for name in fired {
-            if let Some(due) = state.timers.remove(&name) {
-                state.put_in_queue(&due, 0);
-            }
+        for due in state.timers.fire(next) {
+            state.put_in_queue(&due, 0);
         }
         true
     }

@@ -1,12 +1,12 @@
 //! The ports in memory, with faults.
 //!
-//! Every port call first waits for leave to go ahead, so that a test can let one use case go a given number of calls and no further; it
-//! then has the fault planned for it, if there is one; then it takes effect; then the [invariants](crate::invariants) are checked.
+//! Every port call first waits for its [turn](crate::turns), so that a test can let one use case go a given number of calls and no further,
+//! or several in any order; it then has the fault that its [`Faults`] say, if there is one; then it takes effect; then the
+//! [invariants](crate::invariants) are checked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::future::{pending, poll_fn};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
-use std::task::Poll;
 
 use app::offer_slot::{Freed, freed};
 use app::ports::{
@@ -15,6 +15,7 @@ use app::ports::{
     Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
 use domain::booking::Booking;
+use domain::channel::Channel;
 use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::message::Message;
 use domain::subject::SubjectId;
@@ -23,22 +24,51 @@ use domain::waitlist::WaitlistEntry;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::invariants;
+use crate::store::{Store, Timers};
+use crate::turns::{Turns, turn};
 
 /// A call of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// [`Read`], [`List`], [`ReadLedger`] or [`ClientBookings`].
+    /// [`Read`], [`List`], [`ReadLedger`], [`ClientBookings`] or [`Calendar`].
     Read,
     /// [`WriteFacts`] or [`WriteLedger`] with so many items.
     Write(usize),
-    /// [`SetTimer`], [`CancelTimer`] or [`Enqueue`].
-    Signal,
+    /// [`SetTimer`] or [`CancelTimer`].
+    Timer,
+    /// [`Enqueue`].
+    Enqueue,
     /// [`Provider`].
-    Send,
+    Send(Channel),
+}
+
+/// Whom a call goes to: what fails together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// DynamoDB.
+    Tables,
+    /// EventBridge Scheduler.
+    Scheduler,
+    /// SQS.
+    Queues,
+    /// The channel's provider.
+    Provider(Channel),
+}
+
+impl Call {
+    /// Whom it goes to.
+    pub fn service(self) -> Service {
+        match self {
+            Call::Read | Call::Write(_) => Service::Tables,
+            Call::Timer => Service::Scheduler,
+            Call::Enqueue => Service::Queues,
+            Call::Send(channel) => Service::Provider(channel),
+        }
+    }
 }
 
 /// What goes wrong at a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It fails, and nothing has happened. A provider says that it did not take the message.
     FailBefore,
@@ -82,11 +112,31 @@ impl Fault {
         match self {
             Fault::FailBefore | Fault::Throttle | Fault::CrashBefore => true,
             Fault::FailAfter | Fault::CrashAfter => call != Call::Read,
-            Fault::LostBefore | Fault::Refuse => call == Call::Send,
+            Fault::LostBefore | Fault::Refuse => matches!(call, Call::Send(_)),
             Fault::Conflict => matches!(call, Call::Write(_)),
             Fault::ConflictAfter => call == Call::Write(1),
-            Fault::Twice => call == Call::Signal,
+            Fault::Twice => matches!(call, Call::Timer | Call::Enqueue),
         }
+    }
+}
+
+/// Says what goes wrong.
+pub trait Faults: std::fmt::Debug + Send {
+    /// What goes wrong at the next call, at `wall` (UTC), if anything does. What cannot happen to the call does not.
+    fn next(&mut self, call: Call, wall: Timestamp) -> Option<Fault>;
+}
+
+/// Faults by the number of the call, from 0.
+#[derive(Debug, Default)]
+struct Planned {
+    made: usize,
+    faults: BTreeMap<usize, Fault>,
+}
+
+impl Faults for Planned {
+    fn next(&mut self, _: Call, _: Timestamp) -> Option<Fault> {
+        self.made += 1;
+        self.faults.get(&(self.made - 1)).copied()
     }
 }
 
@@ -97,6 +147,8 @@ pub enum Changed {
     Subject(Refs),
     /// A time that a booking gave up.
     Freed(Freed),
+    /// A client's card.
+    Client(BusinessId, ClientId),
     /// A business's settings.
     Rollout(BusinessId),
 }
@@ -106,6 +158,7 @@ impl Changed {
         match item {
             Item::Booking(booking) => Some(Changed::Subject(Refs::from(booking))),
             Item::Occasion(occasion) => Some(Changed::Subject(Refs::from(occasion))),
+            Item::Client(client) => Some(Changed::Client(client.business_id.clone(), client.id.clone())),
             Item::Rollout(rollout) => Some(Changed::Rollout(rollout.business_id.clone())),
             _ => None,
         }
@@ -142,12 +195,14 @@ pub struct Sent {
 #[derive(Debug)]
 pub struct State {
     pub(crate) wall: Timestamp,
-    pub(crate) items: HashMap<Key, Stored>,
+    pub(crate) items: Store,
     /// What has changed and whose stream records are not dealt with yet, oldest first.
     pub(crate) stream: VecDeque<Changed>,
-    pub(crate) timers: BTreeMap<String, Due>,
+    pub(crate) timers: Timers,
     pub(crate) queue: Vec<Queued>,
     pub(crate) outbox: Vec<Sent>,
+    /// How often each message left.
+    pub(crate) left: HashMap<MessageId, usize>,
     /// Messages of which, for some time, nobody knew whether they had left.
     pub(crate) uncertain: BTreeSet<MessageId>,
     /// See [`World::cancel_under_way`].
@@ -155,9 +210,13 @@ pub struct State {
     pub(crate) twice: bool,
     pub(crate) crashed: bool,
     pub(crate) violations: Vec<String>,
+    pub(crate) turns: Turns,
+    /// See [`World::check_less`].
+    checks_all: bool,
     calls: Vec<Call>,
-    faults: BTreeMap<usize, Fault>,
-    leave: Option<usize>,
+    planned: Planned,
+    faults: Option<Box<dyn Faults>>,
+    happened: BTreeMap<(Service, Fault), u64>,
     ids: u64,
 }
 
@@ -172,25 +231,39 @@ impl State {
 
     /// Whether a timer is set for what is due under this name, at its time.
     pub(crate) fn has_timer(&self, what: &str, at: Timestamp) -> bool {
-        self.timers.values().any(|due| due.at == at && due.what.to_string() == what)
+        self.timers.get(&format!("{what}-{}", at.as_second())).is_some_and(|due| due.at == at)
     }
 
     pub(crate) fn message(&self, id: &MessageId) -> Option<&Message> {
-        self.messages().find(|message| &message.id == id)
+        self.items.message(id).and_then(|stored| stored.item.message())
     }
 
     pub(crate) fn put_in_queue(&mut self, due: &Due, delay_seconds: u32) {
         // Through JSON, as in SQS.
-        let due: Due = serde_json::from_str(&serde_json::to_string(due).unwrap()).unwrap();
+        let due: Due = match self.checks_all {
+            true => serde_json::from_str(&serde_json::to_string(due).unwrap()).unwrap(),
+            false => due.clone(),
+        };
         self.ids += 1;
         let visible_at = self.wall + SignedDuration::from_secs(i64::from(delay_seconds));
         self.queue.push(Queued { id: self.ids, due, visible_at });
     }
 
+    /// What goes wrong at a call.
+    fn fault(&mut self, call: Call) -> Option<Fault> {
+        let fault = match &mut self.faults {
+            Some(faults) => faults.next(call, self.wall),
+            None => self.planned.next(call, self.wall),
+        };
+        let fault = fault.filter(|fault| fault.can_hit(call))?;
+        *self.happened.entry((call.service(), fault)).or_default() += 1;
+        Some(fault)
+    }
+
     /// Writes all or nothing, with versions as in `shared/aws/src/tables.rs`.
     fn write(&mut self, writes: &[Write]) -> Result<(), Refused> {
         assert!(writes.len() <= 100, "DynamoDB takes at most 100 items in a transaction");
-        let keys: BTreeSet<String> = writes.iter().map(|write| format!("{:?}", write.item.key())).collect();
+        let keys: HashSet<Key> = writes.iter().map(|write| write.item.key()).collect();
         assert_eq!(keys.len(), writes.len(), "DynamoDB refuses a transaction that names an item twice");
         let there = |write: &Write| self.items.get(&write.item.key()).map(|stored| stored.version);
         if writes.iter().any(|write| match write.expect {
@@ -205,9 +278,11 @@ impl State {
                 Expect::Version(version) => version + 1,
                 Expect::Absent | Expect::Any => 1,
             };
-            let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
-            assert_eq!(&read_back, item, "what is written reads back the same");
-            let before = self.items.insert(item.key(), Stored { item: item.clone(), version });
+            if self.checks_all {
+                let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
+                assert_eq!(&read_back, item, "what is written reads back the same");
+            }
+            let before = self.items.insert(Stored { item: item.clone(), version });
             let before = before.as_ref().and_then(|stored| stored.item.booking());
             let freed = before.zip(item.booking()).and_then(|(before, after)| freed(before, after));
             self.stream.extend(Changed::of(item));
@@ -229,19 +304,23 @@ impl World {
         Self {
             state: Mutex::new(State {
                 wall,
-                items: HashMap::new(),
+                items: Store::default(),
                 stream: VecDeque::new(),
-                timers: BTreeMap::new(),
+                timers: Timers::default(),
                 queue: Vec::new(),
                 outbox: Vec::new(),
+                left: HashMap::new(),
                 uncertain: BTreeSet::new(),
                 cancelled_under_way: false,
                 twice: false,
                 crashed: false,
                 violations: Vec::new(),
+                turns: Turns::default(),
+                checks_all: true,
                 calls: Vec::new(),
-                faults: BTreeMap::new(),
-                leave: None,
+                planned: Planned::default(),
+                faults: None,
+                happened: BTreeMap::new(),
                 ids: 0,
             }),
         }
@@ -265,7 +344,7 @@ impl World {
     pub fn put(&self, items: impl IntoIterator<Item = Item>) {
         let mut state = self.state();
         for item in items {
-            state.items.insert(item.key(), Stored { item, version: 1 });
+            state.items.insert(Stored { item, version: 1 });
         }
     }
 
@@ -348,19 +427,56 @@ impl World {
     pub fn plan_faults(&self, faults: impl IntoIterator<Item = (usize, Fault)>) {
         let mut state = self.state();
         state.calls.clear();
-        state.faults = faults.into_iter().collect();
+        state.planned = Planned { made: 0, faults: faults.into_iter().collect() };
     }
 
     /// Plans one more fault, at the call that comes after so many others.
     pub fn plan_fault_after(&self, calls: usize, fault: Fault) {
         let mut state = self.state();
-        let number = state.calls.len() + calls;
-        state.faults.insert(number, fault);
+        let number = state.planned.made + calls;
+        state.planned.faults.insert(number, fault);
+    }
+
+    /// From now on these say what goes wrong, and no longer a plan.
+    pub fn set_faults(&self, faults: impl Faults + 'static) {
+        self.state().faults = Some(Box::new(faults));
     }
 
     /// The calls since faults were last planned.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
+    }
+
+    /// How often each fault has happened, and where.
+    pub fn happened(&self) -> BTreeMap<(Service, Fault), u64> {
+        self.state().happened.clone()
+    }
+
+    /// From now on neither the [invariants](crate::invariants) are checked after every call, nor whether all that is written reads back the
+    /// same: for worlds that are looked at from outside, and large.
+    pub fn check_less(&self) {
+        self.state().checks_all = false;
+    }
+
+    /// Takes the stream records that are not dealt with, oldest first: for whoever brings them to their function by other means than
+    /// [`World::step`].
+    pub fn take_stream(&self) -> Vec<Changed> {
+        self.state().stream.drain(..).collect()
+    }
+
+    /// Takes what the queues hold, in the order in which it was put there.
+    pub fn take_queue(&self) -> Vec<Queued> {
+        std::mem::take(&mut self.state().queue)
+    }
+
+    /// When the next timer fires (UTC).
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.state().timers.next()
+    }
+
+    /// Takes the timers that fire until an instant (UTC).
+    pub fn fire_timers(&self, until: Timestamp) -> Vec<Due> {
+        self.state().timers.fire(until)
     }
 
     /// From now on every stream record and queue message arrives twice.
@@ -374,15 +490,6 @@ impl World {
         self.state().cancelled_under_way = true;
     }
 
-    /// Leave for so many calls; `None` is leave for all.
-    pub(crate) fn give_leave(&self, calls: Option<usize>) {
-        self.state().leave = calls;
-    }
-
-    pub(crate) fn leave_is_used_up(&self) -> bool {
-        self.state().leave == Some(0)
-    }
-
     /// The provider for one delivery, which knows what it carries.
     pub fn carrier(&self, due: &Due) -> Carrier<'_> {
         let message_id = match &due.what {
@@ -392,37 +499,16 @@ impl World {
         Carrier { world: self, message_id }
     }
 
-    async fn wait_for_leave(&self) {
-        poll_fn(|context| {
-            let mut state = self.state();
-            match state.leave {
-                // A dead sandbox does nothing more, whatever else it had under way.
-                _ if state.crashed => Poll::Pending,
-                Some(0) => {
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Some(left) => {
-                    state.leave = Some(left - 1);
-                    Poll::Ready(())
-                }
-                None => Poll::Ready(()),
-            }
-        })
-        .await;
-    }
-
     async fn call<T: Send>(
         &self,
         call: Call,
         effect: impl Fn(&mut State) -> Result<T, Refused> + Send,
     ) -> Result<T, Refused> {
-        self.wait_for_leave().await;
+        turn(self, call).await;
         let crash = {
             let mut state = self.state();
-            let number = state.calls.len();
             state.calls.push(call);
-            let fault = state.faults.get(&number).copied().filter(|fault| fault.can_hit(call));
+            let fault = state.fault(call);
             let result = match fault {
                 None => Some(effect(&mut state)),
                 Some(Fault::FailBefore) => Some(Err(Refused::Failed)),
@@ -448,7 +534,9 @@ impl World {
                     None
                 }
             };
-            invariants::check(&mut state);
+            if state.checks_all {
+                invariants::check(&mut state);
+            }
             state.crashed = result.is_none();
             result
         };
@@ -475,14 +563,9 @@ impl World {
         self.port(Call::Read, |state| {
             let mut parts: Vec<Participation> = state
                 .items
-                .values()
+                .parts_of(business_id, client_id)
                 .filter_map(|stored| match &stored.item {
-                    Item::Participation(part)
-                        if (&part.business_id, &part.client_id) == (business_id, client_id)
-                            && wanted(part) =>
-                    {
-                        Some(part.clone())
-                    }
+                    Item::Participation(part) if wanted(part) => Some(part.clone()),
                     _ => None,
                 })
                 .collect();
@@ -528,7 +611,7 @@ impl Refused {
 impl Read for World {
     async fn read(&self, keys: Vec<Key>) -> Result<Vec<Stored>, PortError> {
         assert!(keys.len() <= 100, "DynamoDB reads at most 100 keys at once");
-        let distinct: std::collections::HashSet<&Key> = keys.iter().collect();
+        let distinct: HashSet<&Key> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len(), "DynamoDB refuses a batch that names a key twice");
         self.port(Call::Read, |state| keys.iter().filter_map(|key| state.items.get(key).cloned()).collect())
             .await
@@ -540,11 +623,10 @@ impl List for World {
         self.port(Call::Read, |state| {
             let mut all: Vec<(String, Stored)> = state
                 .items
-                .values()
-                .filter_map(|stored| listed(&stored.item, business_id, kind).map(|id| (id, stored.clone())))
-                .filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after))
+                .list(business_id, kind)
+                .filter(|(id, _)| page.after.as_ref().is_none_or(|after| *id > after))
+                .map(|(id, stored)| (id.clone(), stored.clone()))
                 .collect();
-            all.sort_by(|a, b| a.0.cmp(&b.0));
             let limit = usize::try_from(page.limit).unwrap();
             let next = (all.len() > limit).then(|| all[limit - 1].0.clone());
             all.truncate(limit);
@@ -552,21 +634,6 @@ impl List for World {
         })
         .await
     }
-}
-
-/// The id under which an item stands in the list of a business's things of a kind, if it does.
-fn listed(item: &Item, business_id: &BusinessId, kind: Kind) -> Option<String> {
-    let (owner, id) = match (item, kind) {
-        (Item::Location(x), Kind::Locations) => (&x.business_id, x.id.to_string()),
-        (Item::Resource(x), Kind::Resources) => (&x.business_id, x.id.to_string()),
-        (Item::Service(x), Kind::Services) => (&x.business_id, x.id.to_string()),
-        (Item::Client(x), Kind::Clients) => (&x.business_id, x.id.to_string()),
-        (Item::Staff(x), Kind::Staff) => (&x.business_id, x.id.to_string()),
-        (Item::WaitlistEntry(x), Kind::Waitlist) => (&x.business_id, x.id.to_string()),
-        (Item::Task(x), Kind::Tasks) => (&x.business_id, x.id.to_string()),
-        _ => return None,
-    };
-    (owner == business_id).then_some(id)
 }
 
 impl WriteFacts for World {
@@ -591,23 +658,7 @@ impl ReadLedger for World {
         business_id: &BusinessId,
         subject: &SubjectId,
     ) -> Result<Vec<Stored>, PortError> {
-        self.port(Call::Read, |state| {
-            let of_this_subject = |key: &Key| match key {
-                Key::Message(business, of, _) | Key::Check(business, of, _) => {
-                    (business, of) == (business_id, subject)
-                }
-                _ => false,
-            };
-            let mut rows: Vec<Stored> = state
-                .items
-                .iter()
-                .filter(|(key, _)| of_this_subject(key))
-                .map(|(_, stored)| stored.clone())
-                .collect();
-            rows.sort_by_key(|stored| format!("{:?}", stored.item.key()));
-            rows
-        })
-        .await
+        self.port(Call::Read, |state| state.items.ledger_of(business_id, subject).cloned().collect()).await
     }
 }
 
@@ -640,23 +691,12 @@ impl Calendar for World {
         limit: u32,
     ) -> Result<Vec<(Timestamp, BookingId)>, PortError> {
         self.port(Call::Read, |state| {
-            let mut found: Vec<(Timestamp, BookingId)> = state
-                .items
-                .values()
-                .filter_map(|stored| match &stored.item {
-                    Item::Booking(booking) if booking.business_id == *business_id => {
-                        Some((booking.start, booking.id.clone()))
-                    }
-                    _ => None,
-                })
-                .filter(|(start, id)| match &after.1 {
-                    Some(last) => (start, id) > (&after.0, last),
-                    None => *start > after.0,
-                })
-                .collect();
-            found.sort();
-            found.truncate(usize::try_from(limit).unwrap());
-            found
+            let from_there = |(start, id): &&(Timestamp, BookingId)| match &after.1 {
+                Some(last) => (start, id) > (&after.0, last),
+                None => *start > after.0,
+            };
+            let limit = usize::try_from(limit).unwrap();
+            state.items.calendar_of(business_id).filter(from_there).take(limit).cloned().collect()
         })
         .await
     }
@@ -665,16 +705,13 @@ impl Calendar for World {
 impl SetTimer for World {
     async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
         assert!(due.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
-        self.port(Call::Signal, |state| {
-            state.timers.entry(due.timer_name()).or_insert_with(|| due.clone());
-        })
-        .await
+        self.port(Call::Timer, |state| state.timers.set(due)).await
     }
 }
 
 impl CancelTimer for World {
     async fn cancel_timer(&self, due: &Due) -> Result<(), PortError> {
-        self.port(Call::Signal, |state| {
+        self.port(Call::Timer, |state| {
             state.timers.remove(&due.timer_name());
         })
         .await
@@ -684,7 +721,7 @@ impl CancelTimer for World {
 impl Enqueue for World {
     async fn enqueue(&self, due: &Due, delay_seconds: u32) -> Result<(), PortError> {
         assert!(delay_seconds <= 900, "SQS delays by at most 900 seconds");
-        self.port(Call::Signal, |state| state.put_in_queue(due, delay_seconds)).await
+        self.port(Call::Enqueue, |state| state.put_in_queue(due, delay_seconds)).await
     }
 }
 
@@ -718,7 +755,12 @@ impl Provider for Carrier<'_> {
                 | (Address::Push(_), Content::Push { .. })
         );
         assert!(fits, "the text is for another channel than the address");
-        let taken = self.world.call(Call::Send, |state| {
+        let channel = match to {
+            Address::Email(_) => Channel::Email,
+            Address::Sms(_) => Channel::Sms,
+            Address::Push(_) => Channel::Push,
+        };
+        let taken = self.world.call(Call::Send(channel), |state| {
             let message = state.message(&self.message_id).expect("what leaves is in the ledger").clone();
             let sent = Sent {
                 message_id: self.message_id.clone(),
@@ -729,6 +771,7 @@ impl Provider for Carrier<'_> {
             };
             invariants::check_leaving(state, &sent.message);
             state.outbox.push(sent);
+            *state.left.entry(self.message_id.clone()).or_default() += 1;
             Ok(format!("provider-{}", state.outbox.len()))
         });
         taken.await.map_err(|refused| match refused {

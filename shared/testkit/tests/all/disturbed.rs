@@ -16,8 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use serde_json::json;
 use testkit::disturb::Scenario;
-use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, online, parsed, read, salon, salon_id};
+use testkit::turns::Run;
 use testkit::world::World;
 
 /// The salon with one booking for Tuesday at ten; nothing was planned for it yet.

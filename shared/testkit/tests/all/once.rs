@@ -8,8 +8,8 @@ use app::once::Once;
 use app::ports::{Item, Key};
 use domain::booking::Notify;
 use jiff::SignedDuration;
-use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, haircut, move_to, online, salon, salon_id};
+use testkit::turns::Run;
 use testkit::world::{Call, Fault, World};
 
 const STAFF: Manner = Manner { notify: Notify::ByRules, by: By::Staff };

@@ -25,8 +25,8 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
-use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, online, parsed, read, salon, salon_id};
+use testkit::turns::Run;
 use testkit::world::{Call, World};
 
 const REMINDER: NotificationType = NotificationType::Reminder;

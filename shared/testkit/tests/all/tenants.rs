@@ -18,8 +18,8 @@ use domain::notification_type::NotificationType;
 use domain::subject::SubjectId;
 use rstest::rstest;
 use serde_json::json;
-use testkit::platform::Run;
 use testkit::salon::{TUESDAY_TEN, business, edit, haircut, move_to, parsed, read, salon, salon_id};
+use testkit::turns::Run;
 use testkit::world::{Changed, World};
 
 /// The salon, with a location, a resource, a service and a client nobody else has, and a barber next door whose things have

@@ -290,7 +290,7 @@ fn a_record_that_comes_again_offers_nothing_twice_even_where_two_fit() {
     cancel(&world);
     let records: Vec<_> = world.stream();
     for record in records.iter().chain(&records) {
-        assert!(matches!(world.run(world.plan(record)), testkit::platform::Run::Finished(true)));
+        assert!(matches!(world.run(world.plan(record)), testkit::turns::Run::Finished(true)));
     }
     assert_eq!(standing(&world, &ids), [Offered, Waiting, Waiting]);
     accept(&world, "accept", &ids[0]).unwrap();

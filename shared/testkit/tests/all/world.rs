@@ -3,9 +3,9 @@
 use app::ports::{Expect, Item, Key, Read, Write, WriteError, WriteFacts};
 use domain::business::Business;
 use rstest::rstest;
-use testkit::platform::Run;
 use testkit::salon::{business, parsed, salon, salon_id};
-use testkit::world::{Fault, World};
+use testkit::turns::Run;
+use testkit::world::{Call, Fault, Faults, Service, World};
 
 fn profile(id: &str) -> Item {
     let [profile, ..] = business(id);
@@ -67,4 +67,46 @@ fn a_fault_comes_before_or_after_the_effect(#[case] fault: Fault, #[case] happen
     let read = world.run(world.read(vec![Key::Business(salon_id())]));
     let Run::Finished(Ok(found)) = read else { panic!("{read:?}") };
     assert!(matches!(&found[0].item, Item::Business(Business { id, .. }) if *id == salon_id()));
+}
+
+#[test]
+fn several_use_cases_are_under_way_and_go_on_in_any_order() {
+    let world = salon();
+    let mut one =
+        world.start(world.write_facts(vec![Write { item: profile("one"), expect: Expect::Absent }]));
+    let mut other = world.start(world.read(vec![Key::Business(parsed("one"))]));
+    assert!(one.begin().is_none() && other.begin().is_none());
+    let (write, read) = (one.waits_for()[0], other.waits_for()[0]);
+    assert_eq!((write.1, read.1), (Call::Write(1), Call::Read));
+    assert!(matches!(one.make(write.0), Some(Run::Finished(Ok(())))));
+    let Some(Run::Finished(Ok(found))) = other.make(read.0) else { panic!("it has ended") };
+    assert_eq!(found.len(), 1, "the read that was begun first and made last sees the write");
+}
+
+#[test]
+fn a_use_case_that_is_dropped_makes_no_more_calls() {
+    let world = salon();
+    let mut dead =
+        world.start(world.write_facts(vec![Write { item: profile("one"), expect: Expect::Absent }]));
+    assert!(dead.begin().is_none());
+    drop(dead);
+    assert_eq!((version(&world, "one"), world.calls().len()), (None, 0));
+}
+
+/// Every call to the tables fails.
+#[derive(Debug)]
+struct NoTables;
+
+impl Faults for NoTables {
+    fn next(&mut self, call: Call, _: jiff::Timestamp) -> Option<Fault> {
+        (call.service() == Service::Tables).then_some(Fault::FailBefore)
+    }
+}
+
+#[test]
+fn faults_come_from_where_the_test_says_and_are_counted() {
+    let world = salon();
+    world.set_faults(NoTables);
+    assert!(matches!(write(&world, vec![(profile("one"), Expect::Absent)]), Run::Finished(Err(_))));
+    assert_eq!(world.happened().into_iter().collect::<Vec<_>>(), [((Service::Tables, Fault::FailBefore), 1)]);
 }
