@@ -15,8 +15,8 @@ use crate::create_booking::{
 use crate::edit_catalogue::{check_price, given, present};
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
-use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts, first};
+use crate::once::{Done, Once, do_once};
+use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteFacts, first};
 
 /// The most clients a booking has to do with, those who have left included: each is read at every planning.
 const EVERYBODY: usize = 40;
@@ -110,13 +110,9 @@ pub async fn change_booking<S>(
 where
     S: Read + WriteFacts,
 {
-    for _ in 0..TRIES {
-        let mut keys = vec![Key::Booking(business_id.clone(), booking_id.clone())];
-        keys.extend(once.map(|once| once.key(business_id)));
-        let found = ports.read(keys).await?;
-        if let Some(done) = answered(once, &found, now)? {
-            return Ok(done);
-        }
+    let change = &change;
+    let keys = vec![Key::Booking(business_id.clone(), booking_id.clone())];
+    do_once(ports, TRIES, business_id, once, now, keys, |found| async move {
         let (booking, version) =
             first(&found, Item::booking).ok_or(AppError::NotFound { what: "booking" })?;
         if let Some(expected) = if_match
@@ -124,17 +120,12 @@ where
         {
             return Err(AppError::Stale { current: booking.revision });
         }
-        let Changed { after, holds } = prepare_change(ports, booking, &change, manner, now).await?;
+        let Changed { after, holds } = prepare_change(ports, booking, change, manner, now).await?;
         let mut writes = writes_of(booking, &after, version);
         writes.extend(holds);
-        let done = Done { etag: after.revision, value: after };
-        match write_once(ports, business_id, once, writes, &done, &found, now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((writes, Done { etag: after.revision, value: after }))
+    })
+    .await
 }
 
 /// A change that is checked and not written.

@@ -18,7 +18,7 @@ use crate::already_told::{Warning, already_told, parts_near};
 use crate::edit_catalogue::check_price;
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
-use crate::once::{Done, Once, answered, write_once};
+use crate::once::{Done, Once, answered, place_of_answer, write_once};
 use crate::ports::{
     ClientBookings, Expect, Item, Key, NewId, Participation, PortError, Read, ReadLedger, Stored, Write,
     WriteError, WriteFacts, first,
@@ -182,7 +182,8 @@ where
         writes.extend(participations(&booking));
         writes.push(Write { item: Item::Booking(booking.clone()), expect: Expect::Absent });
         let done = Done { etag: booking.revision, value: MadeBooking { booking, warnings } };
-        match write_once(ports, business_id, once, writes, &done, &found, now).await {
+        let place = place_of_answer(once, &found);
+        match write_once(ports, business_id, once, writes, &done, place, now).await {
             Ok(()) => return Ok(done),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error.into()),

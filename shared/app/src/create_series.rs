@@ -13,8 +13,8 @@ use crate::create_booking::{
 };
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
-use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, NewId, Read, Write, WriteError, WriteFacts};
+use crate::once::{Done, Once, do_once};
+use crate::ports::{Expect, Item, NewId, Read, Write, WriteFacts};
 
 /// The most items of one transaction. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 const ITEMS: usize = 100;
@@ -119,15 +119,11 @@ pub async fn create_series<S: Read + WriteFacts>(
     let series_id: SeriesId = new_id(ids)?;
     let ids = (0..new.count.0).map(|_| new_id(ids)).collect::<Result<Vec<BookingId>, _>>()?;
     let first = new.first();
-    for _ in 0..TRIES {
-        let mut keys = referred(business_id, &first);
-        keys.extend(once.map(|once| once.key(business_id)));
-        let mut found = ports.read(keys).await?;
-        if let Some(done) = answered(once, &found, now)? {
-            return Ok(done);
-        }
-        let one = put_together(business_id, &first, ids[0].clone(), &found, now)?;
-        let bookings = occurrences(&one, new, &series_id, &ids, now)?;
+    let (series_id, ids, first) = (&series_id, &ids, &first);
+    let keys = referred(business_id, first);
+    do_once(ports, TRIES, business_id, once, now, keys, |mut found| async move {
+        let one = put_together(business_id, first, ids[0].clone(), &found, now)?;
+        let bookings = occurrences(&one, new, series_id, ids, now)?;
         let mut days: Vec<_> =
             bookings.iter().flat_map(|booking| days_of(booking.start, booking.end)).collect();
         days.sort_unstable();
@@ -152,14 +148,9 @@ pub async fn create_series<S: Read + WriteFacts>(
             writes.extend(participations(booking));
             writes.push(Write { item: Item::Booking(booking.clone()), expect: Expect::Absent });
         }
-        let done = Done { etag: 1, value: MadeSeries { id: series_id.clone(), bookings } };
-        match write_once(ports, business_id, once, writes, &done, &found, now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((writes, Done { etag: 1, value: MadeSeries { id: series_id.clone(), bookings } }))
+    })
+    .await
 }
 
 impl NewSeries {

@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use crate::edit_settings::rules_of;
 use crate::error::AppError;
-use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteError, WriteFacts};
+use crate::once::{Done, Once, do_once};
+use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteFacts};
 
 /// How often a request starts over because the thing changed under it.
 const TRIES: u32 = 5;
@@ -88,25 +88,16 @@ async fn create_from<S: Read + WriteFacts>(
     needs: &[Need],
     make: impl Fn(&[Stored]) -> Item,
 ) -> Result<Done<Item>, AppError> {
-    for _ in 0..TRIES {
-        let mut keys = along.to_vec();
-        keys.extend(needs.iter().map(|need| need.key.clone()));
-        keys.extend(edit.once.map(|once| once.key(edit.business_id)));
-        let found = if keys.is_empty() { Vec::new() } else { ports.read(keys).await? };
-        if let Some(done) = answered(edit.once, &found, edit.now)? {
-            return Ok(done);
-        }
+    let make = &make;
+    let mut keys = along.to_vec();
+    keys.extend(needs.iter().map(|need| need.key.clone()));
+    do_once(ports, TRIES, edit.business_id, edit.once, edit.now, keys, |found| async move {
         check_needs(needs, &found)?;
         let item = make(&found);
-        let done = Done { value: item.clone(), etag: 1 };
-        let write = Write { item, expect: Expect::Absent };
-        match write_once(ports, edit.business_id, edit.once, vec![write], &done, &found, edit.now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        let write = Write { item: item.clone(), expect: Expect::Absent };
+        Ok((vec![write], Done { value: item, etag: 1 }))
+    })
+    .await
 }
 
 /// Changes the thing at `key`. `change` gets it as it is, or `None` where there is none yet, and says how it shall be.
@@ -117,16 +108,12 @@ pub async fn update<S: Read + WriteFacts>(
     needs: &[Need],
     change: impl Fn(Option<Item>) -> Result<Item, AppError>,
 ) -> Result<Done<Item>, AppError> {
-    for _ in 0..TRIES {
-        let mut keys = vec![key.clone()];
-        keys.extend(needs.iter().map(|need| need.key.clone()).filter(|needed| *needed != key));
-        keys.extend(edit.once.map(|once| once.key(edit.business_id)));
-        let found = ports.read(keys).await?;
-        if let Some(done) = answered(edit.once, &found, edit.now)? {
-            return Ok(done);
-        }
+    let (key, change) = (&key, &change);
+    let mut keys = vec![key.clone()];
+    keys.extend(needs.iter().map(|need| need.key.clone()).filter(|needed| needed != key));
+    do_once(ports, TRIES, edit.business_id, edit.once, edit.now, keys, |found| async move {
         check_needs(needs, &found)?;
-        let before = found.iter().find(|stored| stored.item.key() == key);
+        let before = found.iter().find(|stored| stored.item.key() == *key);
         let version = before.map_or(0, |stored| stored.version);
         if let Some(expected) = edit.if_match
             && expected != version
@@ -134,25 +121,11 @@ pub async fn update<S: Read + WriteFacts>(
             return Err(AppError::Stale { current: version });
         }
         let item = change(before.map(|stored| stored.item.clone()))?;
-        let done = Done { value: item.clone(), etag: version + 1 };
         let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
-        match write_once(
-            ports,
-            edit.business_id,
-            edit.once,
-            vec![Write { item, expect }],
-            &done,
-            &found,
-            edit.now,
-        )
-        .await
-        {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        let write = Write { item: item.clone(), expect };
+        Ok((vec![write], Done { value: item, etag: version + 1 }))
+    })
+    .await
 }
 
 /// That everything a request names is among `found`.

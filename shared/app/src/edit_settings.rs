@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::edit_catalogue::{Edit, Need, check_needs};
 use crate::error::AppError;
-use crate::once::{Done, answered, write_once};
-use crate::ports::{Expect, Item, Key, Read, Rollout, Stored, Write, WriteError, WriteFacts, first};
+use crate::once::{Done, do_once};
+use crate::ports::{Expect, Item, Key, Read, Rollout, Stored, Write, WriteFacts, first};
 
 /// How often a request starts over because the settings changed under it.
 const TRIES: u32 = 5;
@@ -51,16 +51,11 @@ pub async fn edit_settings<S: Read + WriteFacts>(
     apply: Apply,
     change: impl Fn(Settings) -> Result<Settings, AppError>,
 ) -> Result<Done<Item>, AppError> {
-    let business_id = edit.business_id;
-    for _ in 0..TRIES {
-        let mut keys = keys_of(business_id, about, needs);
-        keys.push(Key::Rollout(business_id.clone()));
-        keys.extend(edit.once.map(|once| once.key(business_id)));
-        let found = ports.read(keys).await?;
-        if let Some(done) = answered(edit.once, &found, edit.now)? {
-            return Ok(done);
-        }
-        let Settings { rules, item } = changed(edit, about, needs, &found, &change)?;
+    let (business_id, change) = (edit.business_id, &change);
+    let mut keys = keys_of(business_id, about, needs);
+    keys.push(Key::Rollout(business_id.clone()));
+    do_once(ports, TRIES, business_id, edit.once, edit.now, keys, |found| async move {
+        let Settings { rules, item } = changed(edit, about, needs, &found, change)?;
         let version = version_of(about, &found);
         let done = match &item {
             Some(item) if !is_of_rules(about) => Done { etag: version + 1, value: item.clone() },
@@ -72,13 +67,9 @@ pub async fn edit_settings<S: Read + WriteFacts>(
         if is_of_rules(about) || apply == Apply::AllUpcoming {
             writes.extend(new_version(rules, &found, apply, edit.now));
         }
-        match write_once(ports, business_id, edit.once, writes, &done, &found, edit.now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((writes, done))
+    })
+    .await
 }
 
 /// What a change of the settings at `about` reads.

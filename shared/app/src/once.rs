@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
-use crate::ports::{Answer, Expect, Item, Key, PortError, Stored, Write, WriteError, WriteFacts, first};
+use crate::ports::{
+    Answer, Expect, Item, Key, PortError, Read, Stored, Write, WriteError, WriteFacts, first,
+};
 
 /// How long answers are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -43,8 +45,42 @@ impl Once {
     }
 }
 
+/// Does a request once, at `now` (UTC): `attempt` gets what is found at `keys`, and says what to write and what to answer. Starts over, up to
+/// `tries` times, where another request wrote first.
+///
+/// # Errors
+/// What `attempt` refuses; [`AppError::KeyReused`]; [`AppError::Busy`] when every try came too late.
+pub(crate) async fn do_once<T: Serialize + DeserializeOwned, F>(
+    ports: &(impl Read + WriteFacts),
+    tries: u32,
+    business_id: &BusinessId,
+    once: Option<&Once>,
+    now: Timestamp,
+    mut keys: Vec<Key>,
+    attempt: impl Fn(Vec<Stored>) -> F,
+) -> Result<Done<T>, AppError>
+where
+    F: Future<Output = Result<(Vec<Write>, Done<T>), AppError>>,
+{
+    keys.extend(once.map(|once| once.key(business_id)));
+    for _ in 0..tries {
+        let found = if keys.is_empty() { Vec::new() } else { ports.read(keys.clone()).await? };
+        if let Some(done) = answered(once, &found, now)? {
+            return Ok(done);
+        }
+        let place = place_of_answer(once, &found);
+        let (writes, done) = attempt(found).await?;
+        match write_once(ports, business_id, once, writes, &done, place, now).await {
+            Ok(()) => return Ok(done),
+            Err(WriteError::Conflict) => continue,
+            Err(WriteError::Port(error)) => return Err(error.into()),
+        }
+    }
+    Err(AppError::Busy)
+}
+
 /// The answer given before, if it is among `found`.
-pub fn answered<T: DeserializeOwned>(
+pub(crate) fn answered<T: DeserializeOwned>(
     once: Option<&Once>,
     found: &[Stored],
     now: Timestamp,
@@ -62,18 +98,25 @@ pub fn answered<T: DeserializeOwned>(
     Ok(Some(Done { value, etag: answer.etag }))
 }
 
-/// Writes a change and its answer together. `found` is what was read before: an expired answer in it gives way to the new one, since DynamoDB
-/// forgets expired rows only within days.
+/// What the new answer is written over, by what was `found` before: an expired one gives way to it, since DynamoDB forgets expired rows only
+/// within days.
+pub(crate) fn place_of_answer(once: Option<&Once>, found: &[Stored]) -> Expect {
+    let of_this_key = |answer: &&Answer| once.is_some_and(|once| answer.key_hash == once.key_hash);
+    let expired = first(found, |item| item.answer().filter(of_this_key));
+    expired.map_or(Expect::Absent, |(_, version)| Expect::Version(version))
+}
+
+/// Writes a change and its answer together, the answer at its `place`.
 ///
 /// # Errors
 /// [`WriteError::Conflict`] also when the same request is being done by somebody else at this moment.
-pub async fn write_once<T: Serialize>(
+pub(crate) async fn write_once<T: Serialize>(
     store: &impl WriteFacts,
     business_id: &BusinessId,
     once: Option<&Once>,
     mut writes: Vec<Write>,
     done: &Done<T>,
-    found: &[Stored],
+    place: Expect,
     now: Timestamp,
 ) -> Result<(), WriteError> {
     if let Some(once) = once {
@@ -87,10 +130,7 @@ pub async fn write_once<T: Serialize>(
             etag: done.etag,
             expires_at: now + KEPT,
         };
-        let of_this_key = |answer: &&Answer| answer.key_hash == once.key_hash;
-        let expired = first(found, |item| item.answer().filter(of_this_key)).map(|(_, version)| version);
-        let expect = expired.map_or(Expect::Absent, Expect::Version);
-        writes.push(Write { item: Item::Answer(answer), expect });
+        writes.push(Write { item: Item::Answer(answer), expect: place });
     }
     store.write_facts(writes).await
 }

@@ -15,7 +15,7 @@ use crate::edit_catalogue::Edit;
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::offer_slot::{end_offer, hold_id};
-use crate::once::{Done, Once, answered, write_once};
+use crate::once::{Done, Once, do_once};
 use crate::ports::{
     ClientBookings, Expect, Item, Key, List, NewId, Read, Stored, Write, WriteError, WriteFacts, first,
 };
@@ -51,30 +51,20 @@ pub async fn join_waitlist<S: Read + WriteFacts>(
     once: Option<&Once>,
     now: Timestamp,
 ) -> Result<Done<WaitlistEntry>, AppError> {
-    let id: WaitlistEntryId = new_id(ids)?;
-    for _ in 0..TRIES {
-        let mut keys = vec![
-            Key::Business(business_id.clone()),
-            Key::Location(business_id.clone(), fields.location_id.clone()),
-            Key::Service(business_id.clone(), fields.service_id.clone()),
-            Key::Client(business_id.clone(), fields.client_id.clone()),
-        ];
-        keys.extend(fields.resource_id.iter().map(|id| Key::Resource(business_id.clone(), id.clone())));
-        keys.extend(once.map(|once| once.key(business_id)));
-        let found = ports.read(keys).await?;
-        if let Some(done) = answered(once, &found, now)? {
-            return Ok(done);
-        }
+    let id: &WaitlistEntryId = &new_id(ids)?;
+    let mut keys = vec![
+        Key::Business(business_id.clone()),
+        Key::Location(business_id.clone(), fields.location_id.clone()),
+        Key::Service(business_id.clone(), fields.service_id.clone()),
+        Key::Client(business_id.clone(), fields.client_id.clone()),
+    ];
+    keys.extend(fields.resource_id.iter().map(|id| Key::Resource(business_id.clone(), id.clone())));
+    do_once(ports, TRIES, business_id, once, now, keys, |found| async move {
         let entry = entry(business_id, id.clone(), fields, &found, now)?;
         let write = Write { item: Item::WaitlistEntry(entry.clone()), expect: Expect::Absent };
-        let done = Done { value: entry, etag: 1 };
-        match write_once(ports, business_id, once, vec![write], &done, &found, now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((vec![write], Done { value: entry, etag: 1 }))
+    })
+    .await
 }
 
 fn entry(
@@ -170,28 +160,23 @@ pub async fn accept_offer<S: Read + WriteFacts>(
     entry_id: &WaitlistEntryId,
 ) -> Result<Done<Booking>, AppError> {
     let Edit { business_id, once, if_match, now } = edit;
-    let id: BookingId = new_id(ids)?;
-    for _ in 0..TRIES {
-        let mut keys = vec![Key::WaitlistEntry(business_id.clone(), entry_id.clone())];
-        keys.extend(once.map(|once| once.key(business_id)));
-        let kept = ports.read(keys).await?;
-        if let Some(done) = answered(once, &kept, now)? {
-            return Ok(done);
-        }
-        let (entry, entry_version) = the_entry(&kept, if_match)?;
+    let id: &BookingId = &new_id(ids)?;
+    let keys = vec![Key::WaitlistEntry(business_id.clone(), entry_id.clone())];
+    do_once(ports, TRIES, business_id, once, now, keys, |found| async move {
+        let (entry, entry_version) = the_entry(&found, if_match)?;
         let offered = entry.offer.as_ref().filter(|_| entry.status == WaitlistStatus::Offered);
         let offer_id = offered.ok_or(AppError::NoOffer)?;
-        let found = ports.read(vec![Key::Occasion(business_id.clone(), offer_id.clone())]).await?;
-        let (offer, version) = first(&found, Item::occasion).ok_or(AppError::NoOffer)?;
+        let offers = ports.read(vec![Key::Occasion(business_id.clone(), offer_id.clone())]).await?;
+        let (offer, version) = first(&offers, Item::occasion).ok_or(AppError::NoOffer)?;
         let (new, start) = booking_of(entry, offer, now)?;
         let mut keys = referred(business_id, &new);
         // The hold may be longer than the visit.
         keys.extend(holds::keys_of(business_id, &new.resource_id, &days_of(start, start + LONGEST)));
-        let found = ports.read(keys).await?;
-        let booking = put_together(business_id, &new, id.clone(), &found, now)?;
-        let mut holds = Holds::among(business_id, &found);
+        let around = ports.read(keys).await?;
+        let booking = put_together(business_id, &new, id.clone(), &around, now)?;
+        let mut holds = Holds::among(business_id, &around);
         holds.release(&new.resource_id, &hold_id(offer_id)?);
-        holds.hold(&new.resource_id, &slot_of(&booking), resource(&found, &new.resource_id)?.capacity)?;
+        holds.hold(&new.resource_id, &slot_of(&booking), resource(&around, &new.resource_id)?.capacity)?;
         let entry = WaitlistEntry { status: WaitlistStatus::Booked, ..entry.clone() };
         let offer = Occasion { withdrawn: true, ..offer.clone() };
         let mut writes: Vec<Write> = holds.writes().collect();
@@ -201,14 +186,9 @@ pub async fn accept_offer<S: Read + WriteFacts>(
             Write { item: Item::WaitlistEntry(entry), expect: Expect::Version(entry_version) },
             Write { item: Item::Occasion(offer), expect: Expect::Version(version) },
         ]);
-        let done = Done { etag: booking.revision, value: booking };
-        match write_once(ports, business_id, once, writes, &done, &kept, now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((writes, Done { etag: booking.revision, value: booking }))
+    })
+    .await
 }
 
 /// The booking that an offer stands for, if it still does, and its start (UTC).

@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::create_booking::{new_id, of_this_business};
 use crate::error::AppError;
-use crate::once::{Done, Once, answered, write_once};
-use crate::ports::{Expect, Item, Key, NewId, Read, Stored, Write, WriteError, WriteFacts, first};
+use crate::once::{Done, Once, do_once};
+use crate::ports::{Expect, Item, Key, NewId, Read, Stored, Write, WriteFacts, first};
 use crate::suppress::AddressChannel;
 
 /// How often a request starts over because another one with the same idempotency key came first.
@@ -50,44 +50,34 @@ pub async fn write_occasion<S: Read + WriteFacts>(
     now: Timestamp,
 ) -> Result<Done<Occasion>, AppError> {
     let id: OccasionId = new_id(ids)?;
-    for _ in 0..TRIES {
-        let occasion = Occasion {
-            business_id: business_id.clone(),
-            id: id.clone(),
-            about: new.about.clone(),
-            recipient: new.recipient.clone(),
-            location_id: new.location_id.clone(),
-            at: now,
-            by: Source::Staff,
-            notify: new.notify,
-            channels: new.channels.clone(),
-            rules_version: 0,
-            withdrawn: false,
-            failures: Vec::new(),
-        };
-        let found = ports.read(keys_of(&occasion, once)).await?;
-        if let Some(done) = answered(once, &found, now)? {
-            return Ok(done);
-        }
-        let occasion = put_together(occasion, new.recipient_field, &found)?;
+    let occasion = &Occasion {
+        business_id: business_id.clone(),
+        id,
+        about: new.about.clone(),
+        recipient: new.recipient.clone(),
+        location_id: new.location_id.clone(),
+        at: now,
+        by: Source::Staff,
+        notify: new.notify,
+        channels: new.channels.clone(),
+        rules_version: 0,
+        withdrawn: false,
+        failures: Vec::new(),
+    };
+    do_once(ports, TRIES, business_id, once, now, keys_of(occasion), |found| async move {
+        let occasion = put_together(occasion.clone(), new.recipient_field, &found)?;
         let write = Write { item: Item::Occasion(occasion.clone()), expect: Expect::Absent };
-        let done = Done { value: occasion, etag: 1 };
-        match write_once(ports, business_id, once, vec![write], &done, &found, now).await {
-            Ok(()) => return Ok(done),
-            Err(WriteError::Conflict) => continue,
-            Err(WriteError::Port(error)) => return Err(error.into()),
-        }
-    }
-    Err(AppError::Busy)
+        Ok((vec![write], Done { value: occasion, etag: 1 }))
+    })
+    .await
 }
 
-fn keys_of(occasion: &Occasion, once: Option<&Once>) -> Vec<Key> {
+fn keys_of(occasion: &Occasion) -> Vec<Key> {
     let business = &occasion.business_id;
     let mut keys = vec![Key::Business(business.clone()), Key::Rules(business.clone())];
     keys.push(key_of(business, &occasion.recipient));
     keys.extend(occasion.location_id.iter().map(|id| Key::Location(business.clone(), id.clone())));
     keys.extend(occasion.for_booking().map(|id| Key::Booking(business.clone(), id.clone())));
-    keys.extend(once.map(|once| once.key(business)));
     keys
 }
 
