@@ -3,6 +3,7 @@
 //! Only what the template uses is understood. Anything else is an error that names its path, because a construct
 //! that is silently ignored here would first be missed on AWS.
 
+mod messaging;
 mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +16,10 @@ use serde_json::{Map, Value, json};
 
 use crate::error::StackError;
 use crate::event_source::filter::Filter;
+pub use messaging::{EventDestination, LogSubscription, Subscription, Topic};
 use properties::{
     ApiProperties, FunctionProperties, GroupProperties, QueueEventProperties, QueueProperties,
-    RouteProperties, StreamProperties, TableProperties,
+    RouteProperties, RuleProperties, ScheduleProperties, StreamProperties, TableProperties,
 };
 
 /// The account every local ARN names.
@@ -28,12 +30,20 @@ pub const REGION: &str = "us-east-1";
 pub const STACK_NAME: &str = "local";
 
 /// Resource types that need nothing on one machine: who may do what, and what watches it.
-const WITHOUT_LOCAL_EFFECT: [&str; 5] = [
-    "AWS::IAM::Role",
+const WITHOUT_LOCAL_EFFECT: [&str; 13] = [
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::Logs::ResourcePolicy",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Parameter",
 ];
 
 /// A template with its parameters filled in.
@@ -121,6 +131,12 @@ pub struct FunctionSpec {
     pub streams: Vec<StreamMapping>,
     /// The SQS queues that call it.
     pub queues: Vec<QueueMapping>,
+    /// The schedules that call it.
+    pub schedules: Vec<ScheduleMapping>,
+    /// How often a failed asynchronous invocation is tried again.
+    pub async_retries: u32,
+    /// The ARN of the queue that is told of asynchronous invocations given up.
+    pub async_on_failure: Option<String>,
 }
 
 /// A route of the HTTP API.
@@ -170,6 +186,21 @@ pub struct QueueMapping {
     pub max_concurrency: usize,
     /// Whether the answer's `batchItemFailures` is read.
     pub report_failures: bool,
+}
+
+/// A schedule as event source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleMapping {
+    /// Its name in the template.
+    pub name: String,
+    /// `rate(…)`, `cron(…)` or `at(…)`.
+    pub expression: String,
+    /// The IANA zone of the expression's wall times.
+    pub zone: String,
+    /// What the function gets instead of the service's own event.
+    pub input: Option<String>,
+    /// Whether it is an EventBridge rule (`Schedule`) and not an EventBridge Scheduler schedule (`ScheduleV2`).
+    pub is_rule: bool,
 }
 
 /// The HTTP API in front of the functions.
@@ -388,8 +419,16 @@ impl Template {
             routes: Vec::new(),
             streams: Vec::new(),
             queues: Vec::new(),
+            schedules: Vec::new(),
+            async_retries: 2,
+            async_on_failure: None,
             name,
         };
+        if let Some(config) = properties.event_invoke_config {
+            function.async_retries = config.maximum_retry_attempts.unwrap_or(2);
+            let at = format!("{path}.EventInvokeConfig.DestinationConfig");
+            function.async_on_failure = config.destination_config.into_queue(&at)?;
+        }
         for (event, declared) in properties.events {
             let path = format!("{path}.Events.{event}");
             match declared.kind.as_str() {
@@ -410,6 +449,14 @@ impl Template {
                 "SQS" => {
                     let queue: QueueEventProperties = typed(declared.properties, &path)?;
                     function.queues.push(queue.into_mapping(&path)?);
+                }
+                "ScheduleV2" => {
+                    let schedule: ScheduleProperties = typed(declared.properties, &path)?;
+                    function.schedules.extend(schedule.into_mapping(&event, &path)?);
+                }
+                "Schedule" => {
+                    let rule: RuleProperties = typed(declared.properties, &path)?;
+                    function.schedules.extend(rule.into_mapping(&event, &path)?);
                 }
                 other => {
                     return Err(StackError::template(
@@ -441,9 +488,14 @@ impl Template {
     }
 
     fn check_resources(&self) -> Result<(), StackError> {
-        const HANDLED: [&str; 6] = [
+        const HANDLED: [&str; 11] = [
             "AWS::DynamoDB::Table",
+            "AWS::Logs::SubscriptionFilter",
             "AWS::S3::Bucket",
+            "AWS::SES::ConfigurationSet",
+            "AWS::SES::ConfigurationSetEventDestination",
+            "AWS::SNS::Subscription",
+            "AWS::SNS::Topic",
             "AWS::SQS::Queue",
             "AWS::Scheduler::ScheduleGroup",
             "AWS::Serverless::HttpApi",
@@ -564,6 +616,10 @@ impl Template {
             }),
             Some("AWS::Scheduler::ScheduleGroup") => self.schedule_group(name),
             Some("AWS::S3::Bucket") => Ok(bucket_name(name)),
+            Some("AWS::SNS::Topic") => Ok(arn_of("sns", &self.given_name(name, "TopicName", path)?)),
+            Some("AWS::SES::ConfigurationSet") => self.given_name(name, "Name", path),
+            Some("AWS::Logs::LogGroup") => self.given_name(name, "LogGroupName", path),
+            Some("AWS::SSM::Parameter") => self.given_name(name, "Name", path),
             Some(_) => Ok(physical_name(name)),
             None => Err(StackError::template(path, format!("there is no {name}"))),
         }
@@ -583,6 +639,11 @@ impl Template {
             (Some("AWS::S3::Bucket"), "Arn") => Ok(format!("arn:aws:s3:::{}", bucket_name(id))),
             (Some("AWS::IAM::Role"), "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}")),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(id)),
+            (Some("AWS::SNS::Topic"), "TopicArn") => self.reference(id, path),
+            (Some("AWS::SNS::Topic"), "TopicName") => self.given_name(id, "TopicName", path),
+            (Some("AWS::Logs::LogGroup"), "Arn") => {
+                Ok(arn_of("logs", &format!("log-group:{}:*", self.reference(id, path)?)))
+            }
             (Some("AWS::Scheduler::ScheduleGroup"), "Arn") => {
                 Ok(arn_of("scheduler", &format!("schedule-group/{}", self.schedule_group(id)?)))
             }
@@ -844,8 +905,8 @@ mod tests {
             ("Parameters: { From: { Type: String } }", "template: Parameters.From: has no default"),
             (
                 "Resources: { F: { Type: 'AWS::Serverless::Function', Properties: { CodeUri: a, Events: \
-                 { E: { Type: Schedule, Properties: {} } } } } }",
-                "template: Resources.F.Properties.Events.E: event source Schedule cannot run locally",
+                 { E: { Type: S3, Properties: {} } } } } }",
+                "template: Resources.F.Properties.Events.E: event source S3 cannot run locally",
             ),
             (
                 "Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { VisibilityTimeout: !If [a, 1, 2] } } }",

@@ -154,6 +154,9 @@ impl Stage {
             }],
             streams: Vec::new(),
             queues: Vec::new(),
+            schedules: Vec::new(),
+            async_retries: 2,
+            async_on_failure: None,
         };
         Self { function: Function::new(spec, Arc::clone(&host)).unwrap(), host, seen, dir }
     }

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use outbox::{Attachment, Entry, Header};
 pub use providers::Channel;
-pub use scheduler::{Fired, Outcome, PendingSchedule};
+pub use scheduler::{Expression, Fired, Outcome, PendingSchedule};
 pub use time_machine::RunToError;
 
 use crate::clock::Clock;

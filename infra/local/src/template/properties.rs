@@ -8,10 +8,12 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{
-    Api, Authorizer, Cors, Index, QueueMapping, Route, StreamMapping, Table, Throttle, physical_name,
+    Api, Authorizer, Cors, Index, QueueMapping, Route, ScheduleMapping, StreamMapping, Table, Throttle,
+    physical_name,
 };
 use crate::error::StackError;
 use crate::event_source::filter::Filter;
+use crate::services::Expression;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -110,6 +112,8 @@ pub(super) struct QueueProperties {
     pub(super) visibility_timeout: Option<u32>,
     pub(super) message_retention_period: Option<u32>,
     pub(super) redrive_policy: Option<RedrivePolicy>,
+    #[serde(rename = "SqsManagedSseEnabled")]
+    pub(super) _encrypted: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +208,7 @@ pub(super) struct FunctionProperties {
     pub(super) environment: Environment,
     #[serde(default)]
     pub(super) events: BTreeMap<String, EventDeclaration>,
+    pub(super) event_invoke_config: Option<EventInvokeConfig>,
     #[serde(rename = "Description")]
     pub(super) _description: Option<IgnoredAny>,
     #[serde(rename = "Runtime")]
@@ -218,6 +223,17 @@ pub(super) struct FunctionProperties {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct LoggingConfig {
     pub(super) log_format: String,
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-eventinvokeconfiguration.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct EventInvokeConfig {
+    pub(super) maximum_retry_attempts: Option<u32>,
+    #[serde(rename = "MaximumEventAgeInSeconds")]
+    pub(super) _maximum_age: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) destination_config: DestinationConfig,
 }
 
 #[derive(Default, Deserialize)]
@@ -309,6 +325,16 @@ pub(super) struct OnFailure {
     pub(super) destination: String,
 }
 
+impl DestinationConfig {
+    /// The ARN of the queue that is told of what was given up.
+    pub(super) fn into_queue(self, path: &str) -> Result<Option<String>, StackError> {
+        match self.on_failure {
+            Some(to) if to.kind != "SQS" => Err(StackError::template(path, "only SQS runs locally")),
+            to => Ok(to.map(|to| to.destination)),
+        }
+    }
+}
+
 impl StreamProperties {
     pub(super) fn into_mapping(self, path: &str) -> Result<StreamMapping, StackError> {
         if self.starting_position != "TRIM_HORIZON" {
@@ -321,15 +347,7 @@ impl StreamProperties {
             self.filter_criteria.filters.iter().map(|one| one.pattern.as_str()).collect();
         let filter = Filter::new(&patterns)
             .map_err(|problem| StackError::template(format!("{path}.FilterCriteria"), problem))?;
-        let on_failure = match self.destination_config.on_failure {
-            Some(to) if to.kind != "SQS" => {
-                return Err(StackError::template(
-                    format!("{path}.DestinationConfig"),
-                    "only SQS runs locally",
-                ));
-            }
-            to => to.map(|to| to.destination),
-        };
+        let on_failure = self.destination_config.into_queue(&format!("{path}.DestinationConfig"))?;
         Ok(StreamMapping {
             stream_arn: self.stream,
             batch_size: self.batch_size.unwrap_or(100),
@@ -380,6 +398,86 @@ impl QueueEventProperties {
             report_failures: reports_failures(&self.function_response_types, path)?,
         })
     }
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedulev2.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct ScheduleProperties {
+    pub(super) schedule_expression: String,
+    pub(super) schedule_expression_timezone: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) input: Option<String>,
+    #[serde(rename = "Name")]
+    pub(super) _name: Option<IgnoredAny>,
+    #[serde(rename = "OmitName")]
+    pub(super) _omit_name: Option<IgnoredAny>,
+    #[serde(rename = "Description")]
+    pub(super) _description: Option<IgnoredAny>,
+    #[serde(rename = "GroupName")]
+    pub(super) _group: Option<IgnoredAny>,
+    #[serde(rename = "RoleArn")]
+    pub(super) _role: Option<IgnoredAny>,
+    #[serde(rename = "FlexibleTimeWindow")]
+    pub(super) _window: Option<IgnoredAny>,
+    // What follows is for calls that Lambda itself refuses, which does not happen here.
+    #[serde(rename = "RetryPolicy")]
+    pub(super) _retry_policy: Option<IgnoredAny>,
+    #[serde(rename = "DeadLetterConfig")]
+    pub(super) _dead_letter_config: Option<IgnoredAny>,
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedule.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct RuleProperties {
+    pub(super) schedule: String,
+    pub(super) enabled: Option<bool>,
+    pub(super) state: Option<String>,
+    pub(super) input: Option<String>,
+    #[serde(rename = "Name")]
+    pub(super) _name: Option<IgnoredAny>,
+    #[serde(rename = "Description")]
+    pub(super) _description: Option<IgnoredAny>,
+    #[serde(rename = "RetryPolicy")]
+    pub(super) _retry_policy: Option<IgnoredAny>,
+    #[serde(rename = "DeadLetterConfig")]
+    pub(super) _dead_letter_config: Option<IgnoredAny>,
+}
+
+impl ScheduleProperties {
+    /// The schedule, or none if it is switched off.
+    pub(super) fn into_mapping(self, name: &str, path: &str) -> Result<Option<ScheduleMapping>, StackError> {
+        check_expression(&self.schedule_expression, &format!("{path}.ScheduleExpression"))?;
+        Ok((self.state.as_deref() != Some("DISABLED")).then(|| ScheduleMapping {
+            name: name.to_owned(),
+            expression: self.schedule_expression,
+            zone: self.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
+            input: self.input,
+            is_rule: false,
+        }))
+    }
+}
+
+impl RuleProperties {
+    /// The rule, or none if it is switched off.
+    pub(super) fn into_mapping(self, name: &str, path: &str) -> Result<Option<ScheduleMapping>, StackError> {
+        check_expression(&self.schedule, &format!("{path}.Schedule"))?;
+        let enabled = self.enabled != Some(false) && self.state.as_deref() != Some("DISABLED");
+        Ok(enabled.then(|| ScheduleMapping {
+            name: name.to_owned(),
+            expression: self.schedule,
+            zone: "UTC".to_owned(),
+            input: self.input,
+            is_rule: true,
+        }))
+    }
+}
+
+fn check_expression(expression: &str, path: &str) -> Result<(), StackError> {
+    Expression::parse(expression)
+        .map(|_| ())
+        .ok_or_else(|| StackError::template(path, format!("{expression} is not a schedule expression")))
 }
 
 fn reports_failures(types: &[String], path: &str) -> Result<bool, StackError> {

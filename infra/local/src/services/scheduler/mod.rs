@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(super) use api::router;
-use expression::Expression;
+pub use expression::Expression;
 use request::{ActionAfterCompletion, Definition, State};
 
 use super::{QueueSender, lock};
