@@ -12,7 +12,7 @@ use crate::create_booking::{
     By, TRIES, When, check_clients, check_reminders, clients_exist, of_this_business, participations,
     resource, visit,
 };
-use crate::edit_catalogue::{check_price, given, present};
+use crate::edit_catalogue::{check_amount, given, present};
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::once::{Done, Once, do_once};
@@ -230,7 +230,7 @@ fn asked(booking: &Booking, change: &Change, now: Timestamp) -> Result<(Vec<Key>
 fn asked_by_edit(booking: &Booking, patch: &BookingPatch) -> Result<(Vec<Key>, Vec<Operation>), AppError> {
     let business = &booking.business_id;
     check_reminders(patch.reminders.iter().flatten().next().map(Vec::as_slice))?;
-    check_price(patch.price.iter().flatten().next())?;
+    check_amount("price", patch.price.iter().flatten().next())?;
     let (mut keys, mut operations) = (Vec::new(), Vec::new());
     let resource_id = patch.resource_id.as_ref().unwrap_or(&booking.resource_id);
     let service_id = patch.service_id.as_ref().unwrap_or(&booking.service_id);

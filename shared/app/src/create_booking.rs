@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::already_told::{Warning, already_told, parts_near};
-use crate::edit_catalogue::check_price;
+use crate::edit_catalogue::check_amount;
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::once::{Done, Once, answered, place_of_answer, write_once};
@@ -290,7 +290,7 @@ pub(crate) fn put_together(
     now: Timestamp,
 ) -> Result<Booking, AppError> {
     check_clients(&new.client_ids)?;
-    check_price(new.price.as_ref())?;
+    check_amount("price", new.price.as_ref())?;
     check_reminders(new.reminders.as_deref())?;
     let missing_business = AppError::NotFound { what: "business" };
     let (business, _) = first(found, Item::business).ok_or(missing_business)?;

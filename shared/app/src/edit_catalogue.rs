@@ -361,10 +361,10 @@ impl ResourceFields {
     }
 }
 
-/// What a service or a booking costs is never less than nothing.
-pub(crate) fn check_price(price: Option<&Money>) -> Result<(), AppError> {
-    if price.is_some_and(|price| price.minor < 0) {
-        return Err(AppError::invalid("price.minor", "0 or more minor units"));
+/// The amount in `field`, if there is one, is not less than nothing.
+pub(crate) fn check_amount(field: &str, amount: Option<&Money>) -> Result<(), AppError> {
+    if amount.is_some_and(|amount| amount.minor < 0) {
+        return Err(AppError::invalid(format!("{field}.minor"), "0 or more minor units"));
     }
     Ok(())
 }
@@ -392,7 +392,7 @@ impl ServiceFields {
         if !(1..=7 * 24 * 60).contains(&duration_minutes) {
             return Err(AppError::invalid("duration_minutes", "1 to 10080 minutes"));
         }
-        check_price(price.as_ref())?;
+        check_amount("price", price.as_ref())?;
         Ok(Service { business_id, id, name, duration_minutes, price, rebooking_after })
     }
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::create_booking::{new_id, of_this_business};
+use crate::edit_catalogue::check_amount;
 use crate::error::AppError;
 use crate::once::{Done, Once, do_once};
 use crate::ports::{Expect, Item, Key, NewId, Read, Stored, Write, WriteFacts, first};
@@ -162,11 +163,6 @@ impl TryFrom<ChannelsGiven> for Channels {
     }
 }
 
-/// An amount that is not less than nothing.
-fn check_amount(amount: &Money) -> Result<(), AppError> {
-    if amount.minor < 0 { Err(AppError::invalid("amount.minor", "0 or more minor units")) } else { Ok(()) }
-}
-
 /// A matter of a client's account as a caller gives it (S22–S24).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -197,7 +193,7 @@ impl AccountOperationFields {
     pub fn to(self, client: ClientId) -> Result<NewOccasion, AppError> {
         let Self { operation, amount, balance, booking_id: for_booking, location_id, notify, channels } =
             self;
-        check_amount(&amount)?;
+        check_amount("amount", Some(&amount))?;
         Ok(NewOccasion {
             about: About::AccountOperation { operation, amount, balance, for_booking },
             recipient: Recipient::Client(client),
@@ -236,8 +232,7 @@ impl BonusFields {
     pub fn to(self, client: ClientId) -> Result<NewOccasion, AppError> {
         let Self { bonus, amount, balance, location_id, notify, channels } = self;
         if let BonusAmount::Money(amount) = &amount {
-            check_amount(amount)
-                .map_err(|_| AppError::invalid("amount.money.minor", "0 or more minor units"))?;
+            check_amount("amount.money", Some(amount))?;
         }
         Ok(NewOccasion {
             about: About::Bonus { bonus, amount, balance },
