@@ -29,7 +29,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use aws_types::SdkConfig;
-use domain::ids::{BookingId, BusinessId, ClientId};
+use domain::ids::{BookingId, BusinessId, ClientId, OccasionId};
 use domain::occasion::About;
 use domain::subject::SubjectId;
 use jiff::civil::Date;
@@ -286,12 +286,6 @@ fn of_transaction(operation: &'static str, error: SdkError<TransactWriteItemsErr
 
 fn pk_sk(key: &Key) -> (String, String) {
     let of_business = |business: &BusinessId| format!("BUSINESS#{business}");
-    let of_booking =
-        |business: &BusinessId, booking: &BookingId| format!("BUSINESS#{business}#BOOKING#{booking}");
-    let of_subject = |business: &BusinessId, subject: &SubjectId| match subject {
-        SubjectId::Booking(id) => of_booking(business, id),
-        SubjectId::Occasion(id) => format!("BUSINESS#{business}#OCCASION#{id}"),
-    };
     match key {
         Key::Business(b) => (of_business(b), "BUSINESS".to_owned()),
         Key::Rules(b) => (of_business(b), "RULES".to_owned()),
@@ -300,21 +294,36 @@ fn pk_sk(key: &Key) -> (String, String) {
         Key::Rollout(b) => (of_business(b), "ROLLOUT".to_owned()),
         Key::Staff(b, id) => (of_business(b), format!("STAFF#{id}")),
         Key::WaitlistEntry(b, id) => (of_business(b), format!("WAITLIST#{id}")),
-        Key::Occasion(b, id) => (format!("BUSINESS#{b}#OCCASION#{id}"), "OCCASION".to_owned()),
+        Key::Occasion(b, id) => (occasion_key(b, id), "OCCASION".to_owned()),
         Key::Location(b, id) => (of_business(b), format!("LOCATION#{id}")),
         Key::Resource(b, id) => (of_business(b), format!("RESOURCE#{id}")),
         Key::Service(b, id) => (of_business(b), format!("SERVICE#{id}")),
         Key::Client(b, id) => (of_business(b), format!("CLIENT#{id}")),
         Key::Task(b, id) => (of_business(b), format!("TASK#{id}")),
-        Key::Booking(b, booking) => (of_booking(b, booking), "BOOKING".to_owned()),
-        Key::Participation(b, booking, client) => (of_booking(b, booking), format!("CLIENT#{client}")),
+        Key::Booking(b, booking) => (booking_key(b, booking), "BOOKING".to_owned()),
+        Key::Participation(b, booking, client) => (booking_key(b, booking), format!("CLIENT#{client}")),
         Key::ResourceDay(b, resource, day) => {
             (format!("BUSINESS#{b}#RESOURCE#{resource}"), format!("DAY#{day}"))
         }
         Key::Answer(b, hash) => (format!("BUSINESS#{b}#ANSWER#{hash}"), "ANSWER".to_owned()),
         Key::ApiKey(prefix) => (format!("KEY#{prefix}"), "KEY".to_owned()),
-        Key::Message(b, subject, id) => (of_subject(b, subject), format!("MESSAGE#{id}")),
-        Key::Check(b, subject, id) => (of_subject(b, subject), format!("CHECK#{id}")),
+        Key::Message(b, subject, id) => (subject_key(b, subject), format!("MESSAGE#{id}")),
+        Key::Check(b, subject, id) => (subject_key(b, subject), format!("CHECK#{id}")),
+    }
+}
+
+fn booking_key(business: &BusinessId, booking: &BookingId) -> String {
+    format!("BUSINESS#{business}#BOOKING#{booking}")
+}
+
+fn occasion_key(business: &BusinessId, occasion: &OccasionId) -> String {
+    format!("BUSINESS#{business}#OCCASION#{occasion}")
+}
+
+fn subject_key(business: &BusinessId, subject: &SubjectId) -> String {
+    match subject {
+        SubjectId::Booking(id) => booking_key(business, id),
+        SubjectId::Occasion(id) => occasion_key(business, id),
     }
 }
 
@@ -517,10 +526,7 @@ impl ReadLedger for Tables {
         subject: &SubjectId,
     ) -> Result<Vec<Stored>, PortError> {
         let mut found = Vec::new();
-        let pk = match subject {
-            SubjectId::Booking(id) => format!("BUSINESS#{business_id}#BOOKING#{id}"),
-            SubjectId::Occasion(id) => format!("BUSINESS#{business_id}#OCCASION#{id}"),
-        };
+        let pk = subject_key(business_id, subject);
         let mut after = None;
         loop {
             let query = Query {
