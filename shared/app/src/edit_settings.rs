@@ -138,13 +138,16 @@ fn version_of(key: &Key, found: &[Stored]) -> u64 {
 /// start of a rollout.
 fn new_version(rules: Rules, found: &[Stored], apply: Apply, now: Timestamp) -> Vec<Write> {
     let over = |version: Option<u64>| version.map_or(Expect::Absent, Expect::Version);
-    let rollout = Rollout {
-        business_id: rules.business_id.clone(),
-        version: rules.version,
-        after: (now, None),
-        bookings: 0,
-        done: false,
-    };
+    let rollout = (apply == Apply::AllUpcoming).then(|| Write {
+        item: Item::Rollout(Rollout {
+            business_id: rules.business_id.clone(),
+            version: rules.version,
+            after: (now, None),
+            bookings: 0,
+            done: false,
+        }),
+        expect: over(first(found, Item::rollout).map(|(_, version)| version)),
+    });
     let mut writes = vec![
         Write {
             item: Item::Rules(rules.clone()),
@@ -152,10 +155,7 @@ fn new_version(rules: Rules, found: &[Stored], apply: Apply, now: Timestamp) -> 
         },
         Write { item: Item::RulesVersion(rules), expect: Expect::Absent },
     ];
-    if apply == Apply::AllUpcoming {
-        let expect = over(first(found, Item::rollout).map(|(_, version)| version));
-        writes.push(Write { item: Item::Rollout(rollout), expect });
-    }
+    writes.extend(rollout);
     writes
 }
 
