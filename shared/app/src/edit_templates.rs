@@ -32,12 +32,8 @@ pub async fn templates_of(
 ) -> Result<Done<Templates>, AppError> {
     let found = ports.read(vec![Key::Templates(business_id.clone(), kind)]).await?;
     let stored = first(&found, Item::templates).map(|(templates, version)| (templates.clone(), version));
-    let (value, etag) = stored.unwrap_or_else(|| (none(business_id, kind), 0));
+    let (value, etag) = stored.unwrap_or_else(|| (Templates::none(business_id.clone(), kind), 0));
     Ok(Done { value, etag })
-}
-
-fn none(business_id: &BusinessId, kind: NotificationType) -> Templates {
-    Templates { business_id: business_id.clone(), kind, texts: Vec::new(), blocks: Vec::new() }
 }
 
 /// Sets what a business changes of a type's texts; without any fields our texts hold again ("set default").
@@ -51,7 +47,7 @@ pub async fn edit_templates<S: Read + WriteFacts>(
     fields: TemplatesFields,
 ) -> Result<Done<Item>, AppError> {
     let TemplatesFields { texts, blocks } = fields;
-    let templates = Templates { texts, blocks, ..none(edit.business_id, kind) };
+    let templates = Templates { texts, blocks, ..Templates::none(edit.business_id.clone(), kind) };
     templates.check()?;
     let key = Key::Templates(edit.business_id.clone(), kind);
     update(ports, edit, key, &[], |_| Ok(Item::Templates(templates.clone()))).await

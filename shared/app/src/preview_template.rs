@@ -153,20 +153,16 @@ fn tried(
     resource_kind: Option<ResourceKind>,
 ) -> Result<Option<Templates>, AppError> {
     let Some(text) = fields.text.clone() else { return Ok(saved.cloned()) };
-    let mut own = Templates { business_id: business_id.clone(), kind, texts: Vec::new(), blocks: Vec::new() };
+    let mut own = Templates::none(business_id.clone(), kind);
     match fields.channel {
         Channel::Email => {
-            let of_locale = |block: &&InformationBlock| block.locale == locale;
-            let blocks = saved.into_iter().flat_map(|saved| &saved.blocks).filter(of_locale);
-            let closest = blocks
-                .filter(|block| block.resource_kind.is_none() || block.resource_kind == resource_kind)
-                .max_by_key(|block| block.resource_kind.is_some());
+            let saved = saved.and_then(|saved| saved.block(locale, resource_kind));
             own.blocks.push(InformationBlock {
                 locale,
                 resource_kind,
                 text: Some(text),
-                image: closest.and_then(|block| block.image.clone()),
-                link: closest.and_then(|block| block.link.clone()),
+                image: saved.and_then(|block| block.image.clone()),
+                link: saved.and_then(|block| block.link.clone()),
             });
         }
         channel => own.texts.push(OwnText { channel, locale, resource_kind, text }),

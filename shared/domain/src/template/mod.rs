@@ -214,6 +214,13 @@ struct Asked<'a> {
     own: Option<&'a Templates>,
 }
 
+impl Asked<'_> {
+    /// What kind of resource the booking takes.
+    fn resource_kind(&self) -> Option<ResourceKind> {
+        self.values.resource.map(|resource| resource.kind)
+    }
+}
+
 fn sms(asked: &Asked<'_>) -> Result<Content, Unfilled> {
     let mut text = match own_text(asked, Channel::Sms) {
         Some(own) => fill_own(own, asked)?,
@@ -239,7 +246,7 @@ fn push(asked: &Asked<'_>) -> Result<Content, Unfilled> {
 /// The text the business has written for a channel.
 fn own_text<'a>(asked: &Asked<'a>, channel: Channel) -> Option<&'a str> {
     let texts = asked.own?.texts.iter().filter(|it| it.channel == channel && it.locale == asked.locale);
-    Some(&closest(texts, asked, |it| it.resource_kind)?.text)
+    Some(&closest(texts, asked.resource_kind(), |it| it.resource_kind)?.text)
 }
 
 /// Our text for sms and push.
@@ -258,10 +265,9 @@ fn fill_own(text: &str, asked: &Asked<'_>) -> Result<String, Unfilled> {
 /// Of the variants that fit the booking's kind of resource, the one made for that kind, else the one for all (S57).
 fn closest<'a, T>(
     variants: impl Iterator<Item = &'a T>,
-    asked: &Asked<'_>,
+    wanted: Option<ResourceKind>,
     kind_of: impl Fn(&T) -> Option<ResourceKind>,
 ) -> Option<&'a T> {
-    let wanted = asked.values.resource.map(|resource| resource.kind);
     variants
         .filter(|variant| kind_of(variant).is_none() || kind_of(variant) == wanted)
         .max_by_key(|variant| kind_of(variant).is_some())
@@ -340,9 +346,8 @@ fn email(asked: &Asked<'_>) -> Result<Content, Unfilled> {
 
 /// The information block, filled (S11).
 fn block(asked: &Asked<'_>) -> Result<Option<Block>, Unfilled> {
-    let Some(own) = asked.own else { return Ok(None) };
-    let blocks = own.blocks.iter().filter(|it| it.locale == asked.locale);
-    let Some(block) = closest(blocks, asked, |it| it.resource_kind) else { return Ok(None) };
+    let own = asked.own.and_then(|own| own.block(asked.locale, asked.resource_kind()));
+    let Some(block) = own else { return Ok(None) };
     Ok(Some(Block {
         text: block.text.as_ref().map(|text| fill_own(text, asked)).transpose()?,
         image: block.image.as_ref().map(|image| image.as_str().to_owned()),
@@ -383,6 +388,17 @@ fn one_click(link: &str) -> Vec<(String, String)> {
 }
 
 impl Templates {
+    /// A business that has changed nothing of a type's texts.
+    pub fn none(business_id: BusinessId, kind: NotificationType) -> Self {
+        Self { business_id, kind, texts: Vec::new(), blocks: Vec::new() }
+    }
+
+    /// The block for e-mails about a kind of resource: the one made for that kind, else the one for all (S57).
+    pub fn block(&self, locale: Locale, resource_kind: Option<ResourceKind>) -> Option<&InformationBlock> {
+        let blocks = self.blocks.iter().filter(|block| block.locale == locale);
+        closest(blocks, resource_kind, |block| block.resource_kind)
+    }
+
     /// Checks that every text can be filled: that it is well-formed, uses only the variables of its type, and, tried
     /// with sample values and with the least there can be, ends and fits its channel.
     ///
