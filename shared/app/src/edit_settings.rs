@@ -5,6 +5,7 @@
 use domain::channel::Channel;
 use domain::ids::{BusinessId, ResourceId};
 use domain::notification_type::NotificationType;
+use domain::precedence::Level;
 use domain::resource::{Resource, ResourceKind};
 use domain::rule::{Rule, Rules, RulesByType};
 use jiff::Timestamp;
@@ -251,21 +252,7 @@ pub struct Prevailing {
     /// The channels it sends on; none when it is off (S13).
     pub channels: Vec<Channel>,
     /// Where it comes from.
-    pub from: Origin,
-}
-
-/// Where a rule comes from, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Origin {
-    /// It holds until somebody changes it.
-    Default,
-    /// The business has set it.
-    Business,
-    /// The business has set it for the kind of resource.
-    ResourceKind,
-    /// The business has set it for the resource.
-    Resource,
+    pub from: Level,
 }
 
 /// The rules that prevail in a scope for bookings made from now on, by type.
@@ -306,14 +293,7 @@ fn prevailing(
     kind: NotificationType,
 ) -> Prevailing {
     let own = resource.and_then(own_rules).and_then(|own| own.get(&kind));
-    let of_kind = || resource_kind.and_then(|resource| rules.of_kind(resource, kind));
-    let levels = [
-        (Origin::Resource, own),
-        (Origin::ResourceKind, of_kind()),
-        (Origin::Business, rules.changed.get(&kind)),
-    ];
-    let set = levels.into_iter().find_map(|(from, rule)| Some((from, rule?)));
-    let (from, rule) = set.unwrap_or((Origin::Default, Rule::default_for(kind)));
+    let (from, rule) = rules.prevailing(kind, resource_kind, own);
     let sends =
         |channel: &Channel| rule.enabled && rule.steps.iter().any(|step| step.channels.contains(channel));
     Prevailing { kind, rule: rule.clone(), channels: Channel::ALL.into_iter().filter(sends).collect(), from }

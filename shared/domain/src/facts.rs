@@ -137,9 +137,10 @@ impl Facts {
         self.rules.of_kind(self.resource.as_ref()?.kind, kind)
     }
 
-    /// The rule that prevails for a type: the resource's, else its kind's, else the business's, else the default.
+    /// The rule that prevails for a type, see [`Rules::prevailing`].
     pub fn rule(&self, kind: NotificationType) -> &Rule {
-        self.rule_of_resource(kind).or_else(|| self.rule_of_kind(kind)).unwrap_or_else(|| self.rules.of(kind))
+        let resource_kind = self.resource.as_ref().map(|resource| resource.kind);
+        self.rules.prevailing(kind, resource_kind, self.rule_of_resource(kind)).1
     }
 
     /// The quiet hours that hold for a channel.

@@ -1,5 +1,7 @@
 //! Precedence: which of all that is set about a message prevails, strongest first (SPEC §4).
 
+use serde::Serialize;
+
 use crate::booking::Notify;
 use crate::channel::Channel;
 use crate::client::{Bans, Cause};
@@ -7,7 +9,8 @@ use crate::message::Reason;
 use crate::notification_type::NotificationType;
 
 /// The levels, strongest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// 1. The address is suppressed: STOP, a hard bounce or a complaint.
     Suppression,

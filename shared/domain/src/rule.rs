@@ -9,6 +9,7 @@ use crate::booking::Source;
 use crate::channel::Channel;
 use crate::ids::BusinessId;
 use crate::notification_type::NotificationType;
+use crate::precedence::Level;
 use crate::resource::ResourceKind;
 use crate::timing::Timing;
 
@@ -148,6 +149,20 @@ impl Rules {
     /// The rule for a type: the business's own, or the default.
     pub fn of(&self, kind: NotificationType) -> &Rule {
         self.changed.get(&kind).unwrap_or_else(|| Rule::default_for(kind))
+    }
+
+    /// The rule that prevails for a type, and where it comes from: the resource's `own`, else that of its kind, else the business's, else the
+    /// default.
+    pub fn prevailing<'a>(
+        &'a self,
+        kind: NotificationType,
+        resource_kind: Option<ResourceKind>,
+        own: Option<&'a Rule>,
+    ) -> (Level, &'a Rule) {
+        let own = own.map(|rule| (Level::Resource, rule));
+        let of_kind = || Some((Level::ResourceKind, self.of_kind(resource_kind?, kind)?));
+        let of_business = || Some((Level::Business, self.changed.get(&kind)?));
+        own.or_else(of_kind).or_else(of_business).unwrap_or_else(|| (Level::Default, Rule::default_for(kind)))
     }
 
     /// The rule for a type on a kind of resource, where there is one.

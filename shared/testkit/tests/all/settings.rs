@@ -4,7 +4,7 @@ use app::change_booking::{Change, Manner};
 use app::create_booking::By;
 use app::dry_run::{dry_run_booking, dry_run_change};
 use app::edit_catalogue::{BusinessPatch, Edit, create_resource};
-use app::edit_settings::{Apply, Origin, RuleChange, Scope, Settings, edit_settings, prevailing_rules};
+use app::edit_settings::{Apply, RuleChange, Scope, Settings, edit_settings, prevailing_rules};
 use app::edit_templates::{TemplatesFields, edit_templates, templates_of, variables_of};
 use app::error::AppError;
 use app::once::{Done, Once};
@@ -18,6 +18,7 @@ use domain::business::Locale;
 use domain::channel::Channel;
 use domain::message::{Message, MessageStatus, Reason};
 use domain::notification_type::NotificationType;
+use domain::precedence::Level;
 use domain::resource::ResourceKind;
 use domain::rule::Rule;
 use domain::subject::SubjectId;
@@ -153,12 +154,13 @@ fn s13_the_list_of_types_says_what_is_on_and_on_which_channels() {
     let rules = finished(world.run(prevailing_rules(&world, &salon_id(), &Scope::Business))).unwrap();
     assert_eq!((rules.version, rules.items.len()), (1, NotificationType::ALL.len()));
     let of = |kind| rules.items.iter().find(|prevailing| prevailing.kind == kind).unwrap();
-    assert_eq!((of(REMINDER).from, of(REMINDER).channels.as_slice()), (Origin::Business, &[][..]));
+    assert_eq!((of(REMINDER).from, of(REMINDER).channels.as_slice()), (Level::Business, &[][..]));
     let confirmed = of(NotificationType::BookingConfirmed);
     assert_eq!(
         (confirmed.from, confirmed.channels.as_slice()),
-        (Origin::Default, &[Channel::Email, Channel::Sms][..])
+        (Level::Default, &[Channel::Email, Channel::Sms][..])
     );
+    assert_eq!(json!([of(REMINDER).from, confirmed.from]), json!(["business", "default"]));
 }
 
 #[test]
@@ -177,12 +179,14 @@ fn s57_s58_s60_a_resource_s_own_rule_comes_before_that_of_its_kind_and_may_be_of
         let rules = finished(world.run(prevailing_rules(world, &salon_id(), &scope))).unwrap();
         rules.items.into_iter().find(|prevailing| prevailing.kind == REMINDER).unwrap()
     };
-    assert_eq!((prevailing(&world).from, prevailing(&world).channels), (Origin::Resource, vec![]));
+    assert_eq!((prevailing(&world).from, prevailing(&world).channels), (Level::Resource, vec![]));
+    assert_eq!(json!(prevailing(&world).from), "resource");
     change_rule(&world, "reset", &of_marta(REMINDER, None, false), Apply::default()).unwrap();
     assert_eq!(
         (prevailing(&world).from, prevailing(&world).channels),
-        (Origin::ResourceKind, vec![Channel::Sms])
+        (Level::ResourceKind, vec![Channel::Sms])
     );
+    assert_eq!(json!(prevailing(&world).from), "resource_kind");
     world.book("third", &haircut("rui", "2026-11-24T14:00")).unwrap();
     world.pass(SignedDuration::from_mins(5));
     // Each booking by the rules of its own making: the kind's, none, and the kind's again.
@@ -214,7 +218,7 @@ fn s59_resources_made_from_now_on_get_the_rule_as_their_own() {
     let rules =
         finished(world.run(prevailing_rules(&world, &salon_id(), &Scope::Resource(parsed("nuno"))))).unwrap();
     let reminder = rules.items.iter().find(|prevailing| prevailing.kind == REMINDER).unwrap();
-    assert_eq!((reminder.from, reminder.rule.enabled), (Origin::Resource, false));
+    assert_eq!((reminder.from, reminder.rule.enabled), (Level::Resource, false));
     let new = app::create_booking::NewBooking { resource_id: parsed("nuno"), ..haircut("ana", TUESDAY_TEN) };
     world.book("book", &new).unwrap();
     world.pass(SignedDuration::from_mins(5));
