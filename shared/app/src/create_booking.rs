@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::already_told::{Warning, already_told, parts_near};
 use crate::edit_catalogue::check_amount;
+use crate::edit_settings::rules_version;
 use crate::error::AppError;
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::once::{Done, Once, answered, place_of_answer, write_once};
@@ -296,7 +297,7 @@ pub(crate) fn put_together(
     let (business, _) = first(found, Item::business).ok_or(missing_business)?;
     let (location, _) =
         first(found, Item::location).ok_or_else(|| of_this_business("location_id", "location"))?;
-    let zone = location.zone.as_ref().unwrap_or(&business.zone);
+    let zone = location.zone_in(business);
     let resource = resource(found, &new.resource_id)?;
     if resource.location_id != new.location_id {
         return Err(AppError::invalid("resource_id", "a resource at this location"));
@@ -326,7 +327,7 @@ pub(crate) fn put_together(
         time_revision: 0,
         history: Vec::new(),
         confirmation: Confirmation::None,
-        rules_version: first(found, Item::rules).map_or(0, |(rules, _)| rules.version),
+        rules_version: rules_version(found),
         reminders: new.reminders.clone(),
         rebooking_after: new.rebooking_after,
         series: None,

@@ -114,6 +114,11 @@ pub(crate) fn rules_of(business_id: &BusinessId, found: &[Stored]) -> Rules {
     rules.unwrap_or_else(|| Rules::defaults(business_id.clone()))
 }
 
+/// The version of the rules among `found`; 0 where there are none but the defaults.
+pub(crate) fn rules_version(found: &[Stored]) -> u64 {
+    first(found, Item::rules).map_or(0, |(rules, _)| rules.version)
+}
+
 /// Whether what is changed there are rules.
 fn is_of_rules(about: &Key) -> bool {
     matches!(about, Key::Rules(_) | Key::Resource(..))

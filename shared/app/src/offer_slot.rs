@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::create_booking::LONGEST;
+use crate::edit_settings::rules_version;
 use crate::holds::{self, Holds, days_of};
 use crate::ports::{
     ClientBookings, Expect, Item, Key, Kind, List, Page, PortError, Read, Stored, Write, WriteError,
@@ -277,7 +278,7 @@ fn offer(
             service_id: next.entry.service_id.clone(),
             start: freed.start,
             end: next.end,
-            zone: location.zone.as_ref().unwrap_or(&business.zone).clone(),
+            zone: location.zone_in(business).clone(),
             until: (now + business.waitlist_hold_minutes.duration()).min(freed.start),
         },
         recipient: Recipient::Client(next.entry.client_id.clone()),
@@ -286,7 +287,7 @@ fn offer(
         by: Source::System,
         notify: Notify::ByRules,
         channels: None,
-        rules_version: first(found, Item::rules).map_or(0, |(rules, _)| rules.version),
+        rules_version: rules_version(found),
         withdrawn: false,
         failures: Vec::new(),
     };

@@ -84,7 +84,7 @@ fn entry(
     {
         return Err(AppError::invalid("resource_id", "a resource at this location"));
     }
-    let zone = location.zone.as_ref().unwrap_or(&business.zone);
+    let zone = location.zone_in(business);
     let at = |field: &str, when: When| {
         when.at(zone).ok_or_else(|| AppError::invalid(field, "a date and time that exist"))
     };

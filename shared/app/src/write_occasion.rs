@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::create_booking::{new_id, of_this_business};
 use crate::edit_catalogue::check_amount;
+use crate::edit_settings::rules_version;
 use crate::error::AppError;
 use crate::once::{Done, Once, do_once};
 use crate::ports::{Expect, Item, Key, NewId, Read, Stored, Write, WriteFacts, first};
@@ -121,8 +122,7 @@ fn put_together(
         }
         location_id = Some(booking.location_id.clone());
     }
-    let rules_version = first(found, Item::rules).map_or(0, |(rules, _)| rules.version);
-    Ok(Occasion { location_id, rules_version, ..occasion })
+    Ok(Occasion { location_id, rules_version: rules_version(found), ..occasion })
 }
 
 /// The channels of an occasion as a caller gives them: `"all"`, or one or several by name.

@@ -163,3 +163,10 @@ pub struct Location {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manager_ids: Vec<StaffId>,
 }
+
+impl Location {
+    /// The zone its wall times are in: its own, else that of its business.
+    pub fn zone_in<'a>(&'a self, business: &'a Business) -> &'a Zone {
+        self.zone.as_ref().unwrap_or(&business.zone)
+    }
+}

@@ -91,7 +91,7 @@ impl Facts {
             Subject::Occasion(Occasion { about: About::WaitlistOffer { zone, .. }, .. }, _) => Some(zone),
             _ => self.booking().map(|booking| &booking.zone),
         };
-        let of_location = || self.location.as_ref().and_then(|location| location.zone.as_ref());
+        let of_location = || self.location.as_ref().map(|location| location.zone_in(&self.business));
         of_subject.or_else(of_location).unwrap_or(&self.business.zone)
     }
 
