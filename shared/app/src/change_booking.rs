@@ -13,7 +13,7 @@ use crate::create_booking::{
     resource, visit,
 };
 use crate::edit_catalogue::{check_amount, given, present};
-use crate::error::AppError;
+use crate::error::{AppError, check_version};
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::once::{Done, Once, do_once};
 use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteFacts, first};
@@ -115,11 +115,7 @@ where
     do_once(ports, TRIES, business_id, once, now, keys, |found| async move {
         let (booking, version) =
             first(&found, Item::booking).ok_or(AppError::NotFound { what: "booking" })?;
-        if let Some(expected) = if_match
-            && expected != booking.revision
-        {
-            return Err(AppError::Stale { current: booking.revision });
-        }
+        check_version(if_match, booking.revision)?;
         let Changed { after, holds } = prepare_change(ports, booking, change, manner, now).await?;
         let mut writes = writes_of(booking, &after, version);
         writes.extend(holds);

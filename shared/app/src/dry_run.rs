@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::already_told::{Warning, already_told, parts_near};
 use crate::change_booking::{Change, Changed, Manner, prepare_change};
 use crate::create_booking::{NewBooking, Prepared, keys_for, prepare};
-use crate::error::AppError;
+use crate::error::{AppError, check_version};
 use crate::load_facts::facts_around;
 use crate::ports::{ClientBookings, Item, Key, PortError, Read, ReadLedger, Stored, first};
 use crate::timeline::{Timeline, split};
@@ -75,9 +75,7 @@ pub async fn dry_run_change<S: Read + ReadLedger>(
     let subject = SubjectId::Booking(booking_id.clone());
     let (found, rows) = futures::try_join!(ports.read(vec![key]), ports.ledger_of(business_id, &subject))?;
     let (booking, _) = first(&found, Item::booking).ok_or(AppError::NotFound { what: "booking" })?;
-    if if_match.is_some_and(|expected| expected != booking.revision) {
-        return Err(AppError::Stale { current: booking.revision });
-    }
+    check_version(if_match, booking.revision)?;
     let Changed { after, .. } = prepare_change(ports, booking, &change, manner, now).await?;
     let timeline = foresee(ports, after, &[], split(rows), now).await?;
     Ok(DryRun { timeline, warnings: Vec::new() })

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::edit_settings::rules_of;
-use crate::error::AppError;
+use crate::error::{AppError, check_version};
 use crate::once::{Done, Once, do_once};
 use crate::ports::{Expect, Item, Key, Read, Stored, Write, WriteFacts};
 
@@ -115,11 +115,7 @@ pub async fn update<S: Read + WriteFacts>(
         check_needs(needs, &found)?;
         let before = found.iter().find(|stored| stored.item.key() == *key);
         let version = before.map_or(0, |stored| stored.version);
-        if let Some(expected) = edit.if_match
-            && expected != version
-        {
-            return Err(AppError::Stale { current: version });
-        }
+        check_version(edit.if_match, version)?;
         let item = change(before.map(|stored| stored.item.clone()))?;
         let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
         let write = Write { item: item.clone(), expect };

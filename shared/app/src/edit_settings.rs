@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::edit_catalogue::{Edit, Need, check_needs};
-use crate::error::AppError;
+use crate::error::{AppError, check_version};
 use crate::once::{Done, do_once};
 use crate::ports::{Expect, Item, Key, Read, Rollout, Stored, Write, WriteFacts, first};
 
@@ -102,9 +102,7 @@ pub(crate) fn changed(
         }
     };
     let current = if is_of_rules(about) { rules.version } else { version_of(about, found) };
-    if edit.if_match.is_some_and(|expected| expected != current) {
-        return Err(AppError::Stale { current });
-    }
+    check_version(edit.if_match, current)?;
     change(Settings { rules: Rules { version: rules.version + 1, ..rules }, item })
 }
 

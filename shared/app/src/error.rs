@@ -67,6 +67,18 @@ impl AppError {
     }
 }
 
+/// That a thing is at the version the caller knows, if the caller says which.
+///
+/// # Errors
+/// [`AppError::Stale`].
+pub(crate) fn check_version(if_match: Option<u64>, current: u64) -> Result<(), AppError> {
+    if if_match.is_some_and(|expected| expected != current) {
+        Err(AppError::Stale { current })
+    } else {
+        Ok(())
+    }
+}
+
 /// An error with everything behind it, for the log.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -12,7 +12,7 @@ use crate::create_booking::{
     referred, resource,
 };
 use crate::edit_catalogue::Edit;
-use crate::error::AppError;
+use crate::error::{AppError, check_version};
 use crate::holds::{self, Holds, days_of, slot_of};
 use crate::offer_slot::{end_offer, hold_id};
 use crate::once::{Done, Once, do_once};
@@ -110,10 +110,8 @@ fn entry(
 fn the_entry(found: &[Stored], if_match: Option<u64>) -> Result<(&WaitlistEntry, u64), AppError> {
     let (entry, version) =
         first(found, Item::waitlist_entry).ok_or(AppError::NotFound { what: "place on the waitlist" })?;
-    match if_match {
-        Some(expected) if expected != version => Err(AppError::Stale { current: version }),
-        _ => Ok((entry, version)),
-    }
+    check_version(if_match, version)?;
+    Ok((entry, version))
 }
 
 /// Gives up a place on the waitlist at `now` (UTC). A time that is held for it goes to the next in turn. One that is over stays as it is, so
