@@ -72,69 +72,54 @@ pub struct Business {
     pub waitlist_hold_minutes: WaitlistHold,
 }
 
-/// Minutes for which a time is held for a client on the waitlist, 5 to 1440; an hour by default.
+/// Minutes for which a time is held for a client on the waitlist; an hour by default.
+pub type WaitlistHold = Minutes<5, 1440>;
+
+/// Minutes after the end of a visit.
+pub type NoShowDelay = Minutes<1, 1440>;
+
+/// A number of minutes from `MIN` to `MAX`; in JSON the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
-pub struct WaitlistHold(u32);
+pub struct Minutes<const MIN: u32, const MAX: u32>(u32);
 
-/// Why a number is not a [`WaitlistHold`].
+/// Why a number is not [`Minutes`] of these bounds.
 #[derive(Debug, thiserror::Error)]
-#[error("expected 5 to 1440 minutes")]
-pub struct InvalidWaitlistHold;
+#[error("expected {min} to {max} minutes")]
+pub struct InvalidMinutes {
+    min: u32,
+    max: u32,
+}
 
-impl WaitlistHold {
+impl<const MIN: u32, const MAX: u32> Minutes<MIN, MAX> {
     /// How long that is.
     pub fn duration(self) -> SignedDuration {
         SignedDuration::from_mins(i64::from(self.0))
+    }
+
+    /// The same as an interval; `None` where an interval is never so long or so short.
+    pub fn interval(self) -> Option<Interval> {
+        Interval::minutes(self.0)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Minutes<MIN, MAX> {
+    type Error = InvalidMinutes;
+    fn try_from(minutes: u32) -> Result<Self, InvalidMinutes> {
+        let fits = (MIN..=MAX).contains(&minutes);
+        if fits { Ok(Self(minutes)) } else { Err(InvalidMinutes { min: MIN, max: MAX }) }
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> From<Minutes<MIN, MAX>> for u32 {
+    fn from(minutes: Minutes<MIN, MAX>) -> u32 {
+        minutes.0
     }
 }
 
 impl Default for WaitlistHold {
     fn default() -> Self {
         Self(60)
-    }
-}
-
-impl TryFrom<u32> for WaitlistHold {
-    type Error = InvalidWaitlistHold;
-    fn try_from(minutes: u32) -> Result<Self, InvalidWaitlistHold> {
-        if (5..=1440).contains(&minutes) { Ok(Self(minutes)) } else { Err(InvalidWaitlistHold) }
-    }
-}
-
-impl From<WaitlistHold> for u32 {
-    fn from(hold: WaitlistHold) -> u32 {
-        hold.0
-    }
-}
-
-/// Minutes after the end of a visit, 1 to 1440.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct NoShowDelay(u32);
-
-/// Why a number is not a no-show delay.
-#[derive(Debug, thiserror::Error)]
-#[error("expected 1 to 1440 minutes")]
-pub struct InvalidNoShowDelay;
-
-impl NoShowDelay {
-    /// The delay as an interval.
-    pub fn interval(self) -> Option<Interval> {
-        Interval::minutes(self.0)
-    }
-}
-
-impl TryFrom<u32> for NoShowDelay {
-    type Error = InvalidNoShowDelay;
-    fn try_from(minutes: u32) -> Result<Self, InvalidNoShowDelay> {
-        if (1..=1440).contains(&minutes) { Ok(Self(minutes)) } else { Err(InvalidNoShowDelay) }
-    }
-}
-
-impl From<NoShowDelay> for u32 {
-    fn from(delay: NoShowDelay) -> u32 {
-        delay.0
     }
 }
 
