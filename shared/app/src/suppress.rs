@@ -1,6 +1,8 @@
 //! Suppressing a client's address by hand, and taking that back: staff learned by phone that the client wants no more, or does again.
 
+use domain::channel::Channel;
 use domain::client::{Cause, Client, Suppression};
+use domain::recipient::Person;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -14,6 +16,15 @@ pub enum AddressChannel {
     Email,
     /// The phone.
     Sms,
+}
+
+impl From<AddressChannel> for Channel {
+    fn from(channel: AddressChannel) -> Channel {
+        match channel {
+            AddressChannel::Email => Channel::Email,
+            AddressChannel::Sms => Channel::Sms,
+        }
+    }
 }
 
 /// An address not to be written to, as a caller gives it.
@@ -61,10 +72,7 @@ pub fn unsuppressed(client: Client, fields: SuppressionEnd) -> Result<Client, Ap
 }
 
 fn address(client: Client, channel: AddressChannel) -> Result<(Client, String), AppError> {
-    let address = match channel {
-        AddressChannel::Email => client.email.as_ref().map(|email| email.as_str().to_owned()),
-        AddressChannel::Sms => client.phone.as_ref().map(|phone| phone.as_str().to_owned()),
-    };
+    let address = Person::Client(&client).address(channel.into()).map(str::to_owned);
     let expected = || AppError::invalid("channel", "a channel on which the client has an address");
     address.map(|address| (client, address)).ok_or_else(expected)
 }

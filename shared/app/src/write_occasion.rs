@@ -303,17 +303,13 @@ impl VerificationCodeFields {
             (None, Some(id)) => (Recipient::Staff(id), "staff_id"),
             _ => return Err(AppError::invalid("client_id", "either client_id or staff_id")),
         };
-        let channel = match self.channel {
-            AddressChannel::Sms => Channel::Sms,
-            AddressChannel::Email => Channel::Email,
-        };
         Ok(NewOccasion {
             about: About::VerificationCode { code: self.code },
             recipient,
             recipient_field: Some(field),
             location_id: None,
             notify: Notify::ByRules,
-            channels: Some(vec![channel]),
+            channels: Some(vec![self.channel.into()]),
         })
     }
 }

@@ -100,14 +100,19 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// The person's address on `channel`, if there is one; devices have none.
+    pub fn address(self, channel: Channel) -> Option<&'a str> {
+        match channel {
+            Channel::Email => self.email().map(Email::as_str),
+            Channel::Sms => self.phone().map(Phone::as_str),
+            Channel::Push => None,
+        }
+    }
+
     /// The suppression of the person's present address on `channel`, if there is one.
     pub fn suppression(self, channel: Channel) -> Option<&'a Suppression> {
         let Person::Client(client) = self else { return None };
-        let address = match channel {
-            Channel::Email => client.email.as_ref()?.as_str(),
-            Channel::Sms => client.phone.as_ref()?.as_str(),
-            Channel::Push => return None,
-        };
+        let address = self.address(channel)?;
         client.suppressions.iter().find(|suppression| suppression.address == address)
     }
 
