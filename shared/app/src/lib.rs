@@ -27,6 +27,7 @@ pub mod preview_settings;
 pub mod preview_template;
 pub mod roll_out;
 pub mod suppress;
+pub mod sweep;
 pub mod timeline;
 pub mod upload_image;
 pub mod waitlist;
