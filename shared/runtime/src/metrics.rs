@@ -25,6 +25,11 @@ impl Metric {
         Self { name, value, unit: "Count" }
     }
 
+    /// As CloudWatch and its alarms know it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// How long, in seconds.
     pub fn seconds(name: &'static str, value: u64) -> Self {
         Self { name, value, unit: "Seconds" }
