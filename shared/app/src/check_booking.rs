@@ -8,11 +8,12 @@ use domain::task::{Task, TaskKind};
 use jiff::Timestamp;
 
 use crate::change_booking::writes_of;
+use crate::check_delivery::check_delivery;
 use crate::load_facts::load_facts;
 use crate::offer_slot::end_offer;
 use crate::ports::{
     ClientBookings, Due, DueWhat, Expect, Item, List, PortError, Read, SetTimer, Write, WriteError,
-    WriteFacts,
+    WriteFacts, WriteLedger,
 };
 
 /// How often a run starts over because somebody changed the booking under it.
@@ -29,6 +30,8 @@ pub enum Found {
     Unconfirmed,
     /// The client did not take the time that was offered: the next in turn has it, or nobody.
     OfferEnded,
+    /// A message of a cascade was not seen to arrive: the next channel has its turn.
+    Undelivered,
     /// Not yet: it will come again.
     TooEarly,
     /// Nothing to write: the client came, the visit is off, or it was found before.
@@ -37,7 +40,7 @@ pub enum Found {
 
 /// Does the check that came `due`. `wall` is the clock's time (UTC).
 pub async fn check_booking(
-    store: &(impl Read + List + WriteFacts + ClientBookings),
+    store: &(impl Read + List + WriteFacts + WriteLedger + ClientBookings),
     timers: &impl SetTimer,
     due: &Due,
     wall: Timestamp,
@@ -49,6 +52,9 @@ pub async fn check_booking(
         });
     };
     let now = wall.max(due.at);
+    if *kind == CheckKind::Undelivered {
+        return check_delivery(store, timers, due, check_id, now).await;
+    }
     if let SubjectId::Occasion(id) = &due.refs.subject {
         let ended = end_offer(store, (&due.refs.business_id, id), now).await?;
         return Ok(if ended { Found::OfferEnded } else { Found::Nothing });
@@ -69,7 +75,7 @@ pub async fn check_booking(
             CheckKind::Late => (Operation::RunLate, Found::Late),
             CheckKind::NoShow => (Operation::NoShow, Found::NoShow),
             CheckKind::Unconfirmed => (Operation::StayUnconfirmed, Found::Unconfirmed),
-            CheckKind::OfferEnds => return Ok(Found::Nothing),
+            CheckKind::OfferEnds | CheckKind::Undelivered => return Ok(Found::Nothing),
         };
         let task = match found {
             Found::Late => Some(TaskKind::RunningLate),
@@ -88,9 +94,13 @@ pub async fn check_booking(
                     source: "the check's id is no task id".into(),
                 })?,
                 kind,
-                subject: loaded.facts.subject_id(),
+                subject: Some(loaded.facts.subject_id()),
                 client_ids: booking.client_ids.clone(),
                 since: now,
+                message_id: None,
+                text: None,
+                links: Vec::new(),
+                closed: None,
             };
             writes.push(Write { item: Item::Task(task), expect: Expect::Any });
         }

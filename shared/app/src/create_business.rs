@@ -1,7 +1,10 @@
 //! Taking in a business: its profile and its first API key. Done by whoever runs the system, not through the API.
 
+use std::collections::BTreeMap;
+
 use domain::business::{Business, Locale, WaitlistHold};
 use domain::ids::BusinessId;
+use domain::sms::SmsLimits;
 use domain::text::Name;
 use domain::zone::Zone;
 use jiff::Timestamp;
@@ -44,6 +47,12 @@ pub async fn create_business(
         signature: None,
         sms_prices: Vec::new(),
         sms_enabled: false,
+        sms_limits: SmsLimits::default(),
+        sms_number: None,
+        whatsapp_number_id: None,
+        whatsapp_templates: BTreeMap::new(),
+        telegram_bot: None,
+        app_url: None,
         quiet_hours: None,
         no_show_after_minutes: None,
         waitlist_hold_minutes: WaitlistHold::default(),

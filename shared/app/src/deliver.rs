@@ -5,33 +5,36 @@
 //! on a free channel it is sent again, on a paid one it becomes `unknown` and a task for staff. Until it is sent again its row stays `sending`:
 //! a message that may have left is never said to be withheld, only `unknown`.
 
-use domain::booking::Failure;
-use domain::compose::compose;
+use domain::channel::Channel;
+use domain::compose::{bill, compose};
 use domain::decide::{Decision, asks_for_future_booking, decide};
-use domain::facts::{Facts, Subject};
-use domain::ids::MessageId;
+use domain::facts::Facts;
+use domain::ids::DeviceId;
 use domain::message::{Lease, Message, MessageStatus, Reason};
-use domain::notification_type::NotificationType;
 use domain::recipient::Person;
-use domain::rule::Strategy;
-use domain::sms::{estimate, measure};
 use domain::task::{Task, TaskKind};
 use domain::template::{Content, Templates};
 use domain::trace::{Check, Trace, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::chain;
+use crate::limits::{Over, count_sms};
 use crate::load_facts::load_facts;
 use crate::ports::{
-    Address, ClientBookings, Due, DueWhat, Expect, Item, Key, PortError, Provider, ProviderError, Read,
-    SetTimer, Write, WriteError, WriteFacts, WriteLedger, first,
+    Address, ClientBookings, Due, DueWhat, Expect, Item, Key, Meter, Outgoing, PortError, Provider,
+    ProviderError, Read, Receipt, SetTimer, Stored, TelegramBot, Write, WriteError, WriteFacts, WriteLedger,
+    first,
 };
+use crate::settle::{settle, without_devices};
 
 /// How often a run starts over because the row changed under it.
 const TRIES: u32 = 5;
 
 /// Seconds to wait after each attempt that the provider did not take, a fifth more or less; after the last the message has failed. Eight hours in all.
 const PAUSES: [i64; 11] = [60, 120, 300, 900, 3600, 3600, 3600, 3600, 3600, 3600, 3600];
+
+/// How many hours to wait, a fifth more or less, when a quota or a limit is used up; and how often before the message has failed.
+const QUOTA_PAUSE: (i64, u32) = (3, 24);
 
 /// How many traces a message keeps: the judgement at planning and the latest at sending.
 const TRACES: usize = 2;
@@ -79,22 +82,26 @@ pub struct Shift<'a> {
 
 /// Delivers what is `due`.
 pub async fn deliver(
-    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + Meter),
     timers: &impl SetTimer,
     provider: &impl Provider,
     due: &Due,
     shift: Shift<'_>,
 ) -> Result<Delivered, PortError> {
-    let DueWhat::Message { message_id, kind, .. } = &due.what else {
+    let DueWhat::Message { message_id, kind, channel } = &due.what else {
         return Err(PortError::Permanent {
             operation: "delivering",
             source: "a check came into a message queue".into(),
         });
     };
-    let along = [
-        Key::Message(due.refs.business_id.clone(), due.refs.subject.clone(), message_id.clone()),
-        Key::Templates(due.refs.business_id.clone(), *kind),
+    let business_id = &due.refs.business_id;
+    let mut along = vec![
+        Key::Message(business_id.clone(), due.refs.subject.clone(), message_id.clone()),
+        Key::Templates(business_id.clone(), *kind),
     ];
+    if *channel == Channel::Telegram {
+        along.push(Key::TelegramBot(business_id.clone()));
+    }
     for _ in 0..TRIES {
         let Some(loaded) = load_facts(store, &due.refs, &along).await? else {
             return Ok(Delivered::Gone);
@@ -104,25 +111,27 @@ pub async fn deliver(
             return Ok(Delivered::Gone);
         };
         let may_have_left = message.status == MessageStatus::Sending;
-        let (status, kind) = (message.status, message.kind);
         let facts = &loaded.facts;
         let templates = first(&loaded.along, Item::templates).map(|(templates, _)| templates);
-        let attempt =
-            Attempt { store, timers, facts, templates, due, shift, message, version, may_have_left };
+        let bot = first(&loaded.along, Item::telegram_bot).map(|(bot, _)| bot);
+        let mut attempt = Attempt {
+            store,
+            timers,
+            facts,
+            found: &loaded.along,
+            templates,
+            bot,
+            due,
+            shift,
+            message,
+            version,
+            may_have_left,
+        };
         let done = match attempt.run(provider).await {
-            Ok(delivered) => {
-                let settled_as = match delivered {
-                    Delivered::Accepted => MessageStatus::Accepted,
-                    Delivered::Failed(_) => MessageStatus::Failed,
-                    _ => status,
-                };
-                let fact = fact_of(facts, (kind, message_id), settled_as, shift.wall.max(due.at));
-                let write = fact.map(|item| Write { item, expect: Expect::Version(loaded.version) });
-                match write {
-                    None => Ok(delivered),
-                    Some(write) => store.write_facts(vec![write]).await.map(|()| delivered),
-                }
-            }
+            // Written after the row, and again by every copy that finds the row settled so, until it stands.
+            Ok(delivered) => settle(store, timers, &loaded, &attempt.message, None, shift.wall.max(due.at))
+                .await
+                .map(|()| delivered),
             Err(error) => Err(error),
         };
         match done {
@@ -134,36 +143,17 @@ pub async fn deliver(
     Ok(Delivered::Again(Why::Leased))
 }
 
-/// What a delivery changes about the booking or the occasion: a client who got a request to confirm was asked, and what failed for certain
-/// lets a cascade go on. Written after the row, and again by every copy that finds the row settled so, until it stands.
-fn fact_of(
-    facts: &Facts,
-    (kind, message_id): (NotificationType, &MessageId),
-    status: MessageStatus,
-    now: Timestamp,
-) -> Option<Item> {
-    match status {
-        MessageStatus::Accepted if kind == NotificationType::ConfirmationRequest => {
-            facts.booking()?.asked().map(Item::Booking)
-        }
-        MessageStatus::Failed if facts.rule(kind).strategy == Strategy::Cascade => {
-            let failure = Failure { message_id: message_id.clone(), at: now };
-            match &facts.subject {
-                Subject::Booking(booking) => booking.failed(failure).map(Item::Booking),
-                Subject::Occasion(occasion, _) => occasion.failed(failure).map(Item::Occasion),
-            }
-        }
-        _ => None,
-    }
-}
-
 /// One look at a message and what follows from it.
 struct Attempt<'a, S, T> {
     store: &'a S,
     timers: &'a T,
     facts: &'a Facts,
+    /// Everything that was read.
+    found: &'a [Stored],
     /// What the business has changed of the type's texts.
     templates: Option<&'a Templates>,
+    /// The business's Telegram bot.
+    bot: Option<&'a TelegramBot>,
     due: &'a Due,
     shift: Shift<'a>,
     message: Message,
@@ -174,17 +164,17 @@ struct Attempt<'a, S, T> {
 
 impl<S, T> Attempt<'_, S, T>
 where
-    S: WriteLedger + WriteFacts + ClientBookings,
+    S: WriteLedger + WriteFacts + ClientBookings + Meter,
     T: SetTimer,
 {
-    async fn run(self, provider: &impl Provider) -> Result<Delivered, WriteError> {
+    async fn run(&mut self, provider: &impl Provider) -> Result<Delivered, WriteError> {
         let Shift { wall, .. } = self.shift;
         match self.message.status {
             MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued => {}
             MessageStatus::Sending if self.message.lease.as_ref().is_some_and(|lease| wall < lease.until) => {
                 return Ok(Delivered::Again(Why::Leased));
             }
-            MessageStatus::Sending if self.message.channel.is_paid() => return self.leave_unknown().await,
+            MessageStatus::Sending if self.message.channel.sends_once() => return self.leave_unknown().await,
             MessageStatus::Sending => {}
             _ => return Ok(Delivered::Settled),
         }
@@ -207,13 +197,13 @@ where
     }
 
     async fn send(
-        mut self,
+        &mut self,
         provider: &impl Provider,
         mut trace: Trace,
         now: Timestamp,
     ) -> Result<Delivered, WriteError> {
         let person = self.facts.person(&self.message.recipient);
-        let Some(address) = person.and_then(|person| address(person, &self.message)) else {
+        let Some(address) = person.and_then(|person| self.address(person)) else {
             trace.note(Check::Address, Verdict::Suppress, "none");
             return self.withhold(trace, Reason::NoAddress).await;
         };
@@ -231,15 +221,77 @@ where
                 return self.withhold(trace, Reason::TemplateError).await;
             }
         };
+        if let Some((segments, estimate)) = bill(self.facts, recipient, &content) {
+            (self.message.segments, self.message.estimate) = (Some(segments), estimate);
+        }
+        self.message.address = person.and_then(|person| person.address(self.message.channel));
+        match count_sms(self.store, &self.facts.business, &self.message, now).await? {
+            None => {}
+            Some(Over::Number) => {
+                trace.note(Check::Limits, Verdict::Suppress, "the number has had its sms for the day");
+                return self.withhold(trace, Reason::RecipientLimit).await;
+            }
+            Some(Over::Month(task)) => {
+                let until = now + spread(&self.message, QUOTA_PAUSE.0 * 3600);
+                trace.note(
+                    Check::Limits,
+                    Verdict::Move,
+                    format!("the month's limit is spent, again at {until}"),
+                );
+                self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Any }]).await?;
+                return self.defer(trace, until).await;
+            }
+        }
         self.claim(trace, &content).await?;
-        match provider.send(&address, &content).await {
-            Ok(provider_id) => {
+        let sms_number = self.facts.business.sms_number.as_ref();
+        let outgoing = Outgoing { message: &self.message, to: &address, content: &content, sms_number };
+        match provider.send(outgoing).await {
+            Ok(Receipt { provider_id, dead_devices }) => {
                 self.message.status = MessageStatus::Accepted;
                 self.message.provider_id = Some(provider_id);
                 self.message.sent_at = Some(now);
-                self.record(Delivered::Accepted).await
+                self.message.undelivered_at = self.gives_way_at(now);
+                self.record().await?;
+                self.forget(&dead_devices).await;
+                Ok(Delivered::Accepted)
             }
-            Err(error) => self.after(error, now).await,
+            Err(error) => self.after(error, &address, now).await,
+        }
+    }
+
+    fn address(&self, person: Person<'_>) -> Option<Address> {
+        match self.message.channel {
+            Channel::Email => person.email().cloned().map(Address::Email),
+            Channel::Sms => person.phone().cloned().map(Address::Sms),
+            Channel::Push => (!person.devices().is_empty()).then(|| Address::Push(person.devices().to_vec())),
+            Channel::Whatsapp => Some(Address::Whatsapp {
+                from: self.facts.business.whatsapp_number_id.clone()?,
+                to: person.phone()?.clone(),
+            }),
+            Channel::Telegram => {
+                Some(Address::Telegram { token: self.bot?.token.clone(), chat: person.telegram()?.clone() })
+            }
+            Channel::Assisted => Some(Address::Assisted),
+        }
+    }
+
+    /// When the next channel of a cascade has its turn unless this message is seen to arrive.
+    fn gives_way_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let Message { kind, channel, .. } = self.message;
+        let rule = self.facts.rule(kind);
+        let is_last = |channels: &[Channel]| channels.last().is_none_or(|last| *last == channel);
+        let of_step = rule.steps.iter().find(|step| step.timing == self.message.step);
+        if of_step.is_some_and(|step| is_last(&step.channels)) {
+            return None;
+        }
+        now.checked_add(rule.gives_way_after()?).ok()
+    }
+
+    /// Takes dead devices from the recipient's card. Where that does not succeed, the next push message finds them dead again.
+    async fn forget(&self, dead: &[DeviceId]) {
+        let Some(write) = without_devices(self.found, &self.message.recipient, dead) else { return };
+        if let Err(error) = self.store.write_facts(vec![write]).await {
+            tracing::warn!(message.id = %self.message.id, error = %chain(&error), "dead devices stay for now");
         }
     }
 
@@ -249,35 +301,41 @@ where
         self.message.lease = Some(Lease { until: self.shift.until, holder: self.shift.holder.to_owned() });
         self.message.attempts += 1;
         self.message.text = Some(content.text().to_owned());
-        if let (Content::Sms { text }, Some(person)) = (content, self.facts.person(&self.message.recipient)) {
-            let segments = measure(text).segments;
-            self.message.segments = Some(segments);
-            self.message.estimate =
-                person.phone().and_then(|phone| estimate(&self.facts.business.sms_prices, phone, segments));
-        }
         self.add(trace);
         self.write().await
     }
 
-    async fn after(mut self, error: ProviderError, now: Timestamp) -> Result<Delivered, WriteError> {
+    async fn after(
+        &mut self,
+        error: ProviderError,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Delivered, WriteError> {
         tracing::warn!(message.id = %self.message.id, error = %chain(&error), "the provider did not take a message");
         let reason = match error {
-            ProviderError::Unknown(_) if self.message.channel.is_paid() => return self.leave_unknown().await,
+            ProviderError::Unknown(_) if self.message.channel.sends_once() => {
+                return self.leave_unknown().await;
+            }
             ProviderError::Unknown(_) => {
                 self.may_have_left = true;
-                return self.record(Delivered::Again(Why::ProviderDown)).await;
+                self.record().await?;
+                return Ok(Delivered::Again(Why::ProviderDown));
             }
             // Having perhaps left once, it is brought again by its queue, and is not planned anew.
-            ProviderError::Again(_) | ProviderError::Throttled(_) if self.may_have_left => {
-                return self.record(Delivered::Again(Why::ProviderDown)).await;
+            ProviderError::Again(_) | ProviderError::Throttled(_) | ProviderError::Quota(_)
+                if self.may_have_left =>
+            {
+                self.record().await?;
+                return Ok(Delivered::Again(Why::ProviderDown));
             }
             ProviderError::Again(_) => Reason::ProviderDown,
             ProviderError::Throttled(_) => Reason::Throttled,
+            ProviderError::Quota(_) => Reason::Quota,
+            ProviderError::OptedOut(_) => Reason::AddressSuppressed,
             ProviderError::InvalidAddress(_) => Reason::InvalidAddress,
             ProviderError::Refused(_) => Reason::Refused,
         };
-        let transient = matches!(reason, Reason::ProviderDown | Reason::Throttled);
-        if let Some(pause) = pause(&self.message).filter(|_| transient) {
+        if let Some(pause) = pause(&self.message, reason) {
             let until = now + pause;
             let mut trace = Trace::new(now, self.facts.rules.version);
             let because = format!("attempt {}: {reason:?}, again at {until}", self.message.attempts);
@@ -285,13 +343,18 @@ where
             return self.defer(trace, until).await;
         }
         self.close(MessageStatus::Failed, reason);
-        self.record(Delivered::Failed(reason)).await
+        self.record().await?;
+        if let (Address::Push(devices), Reason::InvalidAddress) = (address, reason) {
+            let dead: Vec<DeviceId> = devices.iter().map(|device| device.id.clone()).collect();
+            self.forget(&dead).await;
+        }
+        Ok(Delivered::Failed(reason))
     }
 
     /// Writes what came of it. The message must not be judged anew now, whatever else was written meanwhile: what the provider said stands.
-    async fn record(mut self, delivered: Delivered) -> Result<Delivered, WriteError> {
+    async fn record(&mut self) -> Result<(), WriteError> {
         self.message.lease = None;
-        self.write().await.map(|()| delivered).map_err(|error| match error {
+        self.write().await.map_err(|error| match error {
             // Only a run that outlived its lease comes here; it is reported, and the row keeps what the later run wrote.
             WriteError::Conflict => WriteError::Port(PortError::Permanent {
                 operation: "recording a delivery",
@@ -301,7 +364,7 @@ where
         })
     }
 
-    async fn leave_unknown(mut self) -> Result<Delivered, WriteError> {
+    async fn leave_unknown(&mut self) -> Result<Delivered, WriteError> {
         let task = Task {
             business_id: self.message.business_id.clone(),
             id: self.message.id.as_str().parse().map_err(|_| PortError::Permanent {
@@ -309,9 +372,13 @@ where
                 source: "the message's id is no task id".into(),
             })?,
             kind: TaskKind::UnknownMessage,
-            subject: self.message.subject.clone(),
+            subject: Some(self.message.subject.clone()),
             client_ids: self.message.recipient.client().cloned().into_iter().collect(),
             since: self.shift.wall.max(self.due.at),
+            message_id: Some(self.message.id.clone()),
+            text: None,
+            links: Vec::new(),
+            closed: None,
         };
         // The task first: a row that stands as unknown has one. Its id is the message's, so a repetition writes it again.
         self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Any }]).await?;
@@ -321,7 +388,7 @@ where
         Ok(Delivered::Unknown)
     }
 
-    async fn withhold(mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {
+    async fn withhold(&mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {
         let superseded = reason == Reason::NotOwed;
         self.close(if superseded { MessageStatus::Superseded } else { MessageStatus::Suppressed }, reason);
         self.message.lease = None;
@@ -330,7 +397,7 @@ where
         Ok(Delivered::Withheld(reason))
     }
 
-    async fn defer(mut self, trace: Trace, until: Timestamp) -> Result<Delivered, WriteError> {
+    async fn defer(&mut self, trace: Trace, until: Timestamp) -> Result<Delivered, WriteError> {
         // The timer first: a row that waits has one.
         self.timers.set_timer(&Due { at: until, ..self.due.clone() }).await?;
         self.message.status = MessageStatus::Deferred;
@@ -362,19 +429,21 @@ where
     }
 }
 
-/// How long to wait before the next attempt, if there is to be one. What the messages of one burst have in common is their moment, so
-/// their ids spread them.
-fn pause(message: &Message) -> Option<SignedDuration> {
-    let seconds = *PAUSES.get(usize::try_from(message.attempts).ok()?.checked_sub(1)?)?;
-    let spread = i64::from_str_radix(message.id.as_str().get(..4)?, 16).ok()?; // 0 to 65535
-    Some(SignedDuration::from_secs(seconds * 4 / 5 + seconds * 2 / 5 * spread / 65_536))
+/// How long to wait before the next attempt, if there is to be one.
+fn pause(message: &Message, reason: Reason) -> Option<SignedDuration> {
+    let seconds = match reason {
+        Reason::ProviderDown | Reason::Throttled => {
+            *PAUSES.get(usize::try_from(message.attempts).ok()?.checked_sub(1)?)?
+        }
+        Reason::Quota if message.attempts < QUOTA_PAUSE.1 => QUOTA_PAUSE.0 * 3600,
+        _ => return None,
+    };
+    Some(spread(message, seconds))
 }
 
-fn address(person: Person<'_>, message: &Message) -> Option<Address> {
-    use domain::channel::Channel;
-    match message.channel {
-        Channel::Email => person.email().cloned().map(Address::Email),
-        Channel::Sms => person.phone().cloned().map(Address::Sms),
-        Channel::Push => (!person.devices().is_empty()).then(|| Address::Push(person.devices().to_vec())),
-    }
+/// So many seconds, a fifth more or less. What the messages of one burst have in common is their moment, so their ids spread them.
+fn spread(message: &Message, seconds: i64) -> SignedDuration {
+    let digits = message.id.as_str().get(..4).unwrap_or_default();
+    let spread = i64::from_str_radix(digits, 16).unwrap_or(0); // 0 to 65535
+    SignedDuration::from_secs(seconds * 4 / 5 + seconds * 2 / 5 * spread / 65_536)
 }

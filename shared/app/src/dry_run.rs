@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use domain::booking::Booking;
-use domain::compose::compose;
+use domain::compose::{bill, compose};
 use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId};
 use domain::message::{CheckRow, Message, MessageStatus, Reason};
 use domain::notification_type::NotificationType;
 use domain::plan::plan;
 use domain::reconcile::{reconcile, switched_off};
-use domain::sms::{estimate, measure};
 use domain::subject::SubjectId;
-use domain::template::{Content, Templates};
+use domain::template::Templates;
 use domain::trace::{Check, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -125,11 +124,8 @@ fn fill(facts: &Facts, templates: &[Templates], message: &mut Message) {
     let own = templates.iter().find(|own| own.kind == message.kind);
     match compose(facts, &message.recipient, message.kind, message.channel, own, None) {
         Ok(Some(content)) => {
-            if let (Content::Sms { text }, Some(person)) = (&content, facts.person(&message.recipient)) {
-                let segments = measure(text).segments;
-                message.segments = Some(segments);
-                message.estimate =
-                    person.phone().and_then(|phone| estimate(&facts.business.sms_prices, phone, segments));
+            if let Some((segments, estimate)) = bill(facts, &message.recipient, &content) {
+                (message.segments, message.estimate) = (Some(segments), estimate);
             }
             message.text = Some(content.text().to_owned());
         }

@@ -1,16 +1,19 @@
 //! Editing what bookings refer to: the business, its staff, locations, resources, services and clients.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::business::{Business, Locale, Location, NoShowDelay, WaitlistHold};
-use domain::client::{Bans, Client, Device, Platform, Suppression};
+use domain::client::{Bans, Client, Device, Platform};
 use domain::contact::{Email, Phone};
 use domain::ids::{BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId, StaffId};
+use domain::messenger::WhatsappTemplate;
 use domain::money::Money;
+use domain::notification_type::NotificationType;
 use domain::quiet_hours::QuietHours;
 use domain::resource::{Overrides, Resource, ResourceKind, Service};
-use domain::sms::SmsPrice;
+use domain::sms::{SmsLimits, SmsPrice};
 use domain::staff::StaffMember;
+use domain::template::{InvalidTemplate, check_whatsapp};
 use domain::text::{DeviceToken, Link, Name};
 use domain::timing::Interval;
 use domain::zone::Zone;
@@ -182,6 +185,15 @@ pub struct BusinessPatch {
     /// What a segment of an sms costs, by the beginning of the number.
     #[serde(default, deserialize_with = "prices")]
     pub sms_prices: Option<Vec<SmsPrice>>,
+    /// What the business allows itself in sms.
+    #[serde(default, deserialize_with = "given")]
+    pub sms_limits: Option<SmsLimits>,
+    /// The WhatsApp template of each type that goes that way.
+    #[serde(default, deserialize_with = "given")]
+    pub whatsapp_templates: Option<BTreeMap<NotificationType, WhatsappTemplate>>,
+    /// Where the business's app opens a booking.
+    #[serde(default, deserialize_with = "present")]
+    pub app_url: Option<Option<Link>>,
     /// Whether the business takes the paid sms option.
     #[serde(default, deserialize_with = "given")]
     pub sms_enabled: Option<bool>,
@@ -226,12 +238,17 @@ enum InvalidPrice {
 impl TryFrom<SmsPrice> for CheckedPrice {
     type Error = InvalidPrice;
     fn try_from(price: SmsPrice) -> Result<Self, InvalidPrice> {
-        let digits = price.prefix.strip_prefix('+').unwrap_or_default();
-        if !(1..=7).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_prefix(&price.prefix) {
             return Err(InvalidPrice::Prefix);
         }
         if price.per_thousand.minor < 0 { Err(InvalidPrice::Amount) } else { Ok(Self(price)) }
     }
+}
+
+/// Whether a text is the beginning of a phone number: `+` and 1 to 7 digits.
+fn is_prefix(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (1..=7).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The most prices of sms a business has.
@@ -249,9 +266,28 @@ fn prices<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
 
 impl BusinessPatch {
     /// The business with the changes made.
-    pub fn apply(&self, business: Business) -> Business {
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] and [`AppError::InvalidTemplate`] name the field that cannot be as it is.
+    pub fn apply(&self, business: Business) -> Result<Business, AppError> {
         let patch = self.clone();
-        Business {
+        let sms_limits = patch.sms_limits.unwrap_or(business.sms_limits);
+        check_limits(&sms_limits)?;
+        let whatsapp_templates = patch.whatsapp_templates.unwrap_or(business.whatsapp_templates);
+        for (kind, template) in &whatsapp_templates {
+            check_whatsapp(template, *kind).map_err(|error| InvalidTemplate {
+                path: format!("whatsapp_templates.{kind}.{}", error.path),
+                ..error
+            })?;
+        }
+        Ok(Business {
+            sms_limits,
+            whatsapp_templates,
+            app_url: patch.app_url.unwrap_or(business.app_url),
+            // What speaks in the business's name is set by the operator, or with its secret.
+            sms_number: business.sms_number,
+            whatsapp_number_id: business.whatsapp_number_id,
+            telegram_bot: business.telegram_bot,
             id: business.id,
             name: patch.name.unwrap_or(business.name),
             zone: patch.zone.unwrap_or(business.zone),
@@ -268,8 +304,29 @@ impl BusinessPatch {
             quiet_hours: patch.quiet_hours.unwrap_or(business.quiet_hours),
             no_show_after_minutes: patch.no_show_after_minutes.unwrap_or(business.no_show_after_minutes),
             waitlist_hold_minutes: patch.waitlist_hold_minutes.unwrap_or(business.waitlist_hold_minutes),
-        }
+        })
     }
+}
+
+/// The most countries that sms are allowed to.
+const COUNTRIES: usize = 250;
+
+fn check_limits(limits: &SmsLimits) -> Result<(), AppError> {
+    let countries = &limits.countries;
+    if countries.len() > COUNTRIES {
+        return Err(AppError::invalid("sms_limits.countries", "at most 250 prefixes"));
+    }
+    if let Some(number) = countries.iter().position(|prefix| !is_prefix(prefix)) {
+        let field = format!("sms_limits.countries[{number}]");
+        return Err(AppError::invalid(field, "a prefix of \"+\" and 1 to 7 digits, such as \"+351\""));
+    }
+    if limits.per_month.as_ref().is_some_and(|most| most.minor < 0) {
+        return Err(AppError::invalid("sms_limits.per_month.minor", "0 or more minor units"));
+    }
+    if limits.per_number_and_day.is_some_and(|most| !(1..=1000).contains(&most)) {
+        return Err(AppError::invalid("sms_limits.per_number_and_day", "1 to 1000 sms"));
+    }
+    Ok(())
 }
 
 /// A location as a caller gives it.
@@ -420,14 +477,8 @@ pub struct ClientFields {
 }
 
 impl ClientFields {
-    /// The client with this id and these devices and suppressed addresses.
-    pub fn with_id(
-        self,
-        business_id: BusinessId,
-        id: ClientId,
-        devices: Vec<Device>,
-        suppressions: Vec<Suppression>,
-    ) -> Client {
+    /// The client with this id. What has requests of its own stays as it was `before`: devices, the Telegram chat, suppressed addresses.
+    pub fn with_id(self, business_id: BusinessId, id: ClientId, before: Option<&Client>) -> Client {
         let Self { name, phone, email, locale, zone, bans, marketing_consent } = self;
         Client {
             business_id,
@@ -435,12 +486,13 @@ impl ClientFields {
             name,
             phone,
             email,
-            devices,
+            devices: before.map(|before| before.devices.clone()).unwrap_or_default(),
+            telegram: before.and_then(|before| before.telegram.clone()),
             locale,
             zone,
             bans,
             marketing_consent,
-            suppressions,
+            suppressions: before.map(|before| before.suppressions.clone()).unwrap_or_default(),
         }
     }
 }

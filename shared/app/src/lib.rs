@@ -4,9 +4,11 @@
 //! run again, it ends in the same state, and no message leaves twice. `shared/testkit` proves it for each of them.
 
 pub mod already_told;
+pub mod assist;
 pub mod authorize;
 pub mod change_booking;
 pub mod check_booking;
+mod check_delivery;
 pub mod create_booking;
 pub mod create_business;
 pub mod create_series;
@@ -17,6 +19,7 @@ pub mod edit_settings;
 pub mod edit_templates;
 pub mod error;
 mod holds;
+mod limits;
 pub mod load_facts;
 pub mod offer_slot;
 pub mod once;
@@ -26,8 +29,9 @@ pub mod ports;
 pub mod preview_settings;
 pub mod preview_template;
 pub mod roll_out;
+mod settle;
 pub mod suppress;
-pub mod sweep;
+pub mod take_report;
 pub mod timeline;
 pub mod upload_image;
 pub mod waitlist;

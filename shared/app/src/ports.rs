@@ -9,12 +9,14 @@ use domain::business::{Business, Location};
 use domain::channel::Channel;
 use domain::client::{Client, Device};
 use domain::contact::{Email, Phone};
+use domain::conversation::Entry;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
-    BookingId, BusinessId, CheckId, ClientId, LocationId, MessageId, OccasionId, ResourceId, ServiceId,
-    StaffId, TaskId, WaitlistEntryId,
+    BookingId, BusinessId, CheckId, ClientId, DeviceId, EntryId, LocationId, MessageId, OccasionId,
+    ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
 };
 use domain::message::{CheckRow, Message};
+use domain::messenger::{BotToken, ChatId, WhatsappNumberId};
 use domain::notification_type::NotificationType;
 use domain::occasion::{About, Occasion};
 use domain::recipient::Recipient;
@@ -66,7 +68,7 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 // ------------------------------------------------------------------ facts
 
-/// Names one stored fact. The business is part of every key but that of an API key, which tells the business.
+/// Names one stored fact. The business is part of every key but those that tell the business: an API key, a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A business's profile.
@@ -105,6 +107,16 @@ pub enum Key {
     Task(BusinessId, TaskId),
     /// An API key, by its public prefix.
     ApiKey(String),
+    /// Something written in a client's conversation, by its instant (UTC) and id.
+    Entry(BusinessId, ClientId, Timestamp, EntryId),
+    /// What a business's Telegram bot is spoken for with.
+    TelegramBot(BusinessId),
+    /// An invitation to a client to write to the business's Telegram bot, by its code.
+    TelegramInvitation(BusinessId, String),
+    /// Whose chat with a business's Telegram bot it is.
+    TelegramChat(BusinessId, ChatId),
+    /// Which business a number that we write from belongs to.
+    Sender(SenderNumber),
     /// A message in the ledger.
     Message(BusinessId, SubjectId, MessageId),
     /// A check in the ledger.
@@ -134,8 +146,68 @@ pub enum Item {
     Answer(Answer),
     Task(Task),
     ApiKey(ApiKey),
+    Entry(Entry),
+    TelegramBot(TelegramBot),
+    TelegramInvitation(TelegramInvitation),
+    TelegramChat(TelegramChat),
+    Sender(Sender),
     Message(Message),
     Check(CheckRow),
+}
+
+/// What a business's Telegram bot is spoken for with. Never answered by the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TelegramBot {
+    /// Whose bot.
+    pub business_id: BusinessId,
+    /// What Telegram gave for it.
+    pub token: BotToken,
+    /// SHA-256, hex, of what Telegram sends along with every update, so that nobody else can.
+    /// <https://core.telegram.org/bots/api#setwebhook>
+    pub webhook_secret_hash: String,
+}
+
+/// An invitation to a client to write to the bot: a bot cannot begin a chat by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TelegramInvitation {
+    /// Whose client.
+    pub business_id: BusinessId,
+    /// What the client's first message to the bot carries: `/start <code>`.
+    pub code: String,
+    /// Which client.
+    pub client_id: ClientId,
+    /// From when on it is forgotten (UTC).
+    pub expires_at: Timestamp,
+}
+
+/// Whose chat with the bot it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TelegramChat {
+    /// Whose client.
+    pub business_id: BusinessId,
+    /// Which chat.
+    pub chat_id: ChatId,
+    /// Which client.
+    pub client_id: ClientId,
+}
+
+/// A number that we write from, and that people answer to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SenderNumber {
+    /// Of sms.
+    Sms(Phone),
+    /// Of WhatsApp.
+    Whatsapp(WhatsappNumberId),
+}
+
+/// Which business a number belongs to. The operator says so: a business could else write in another's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// Which number.
+    pub number: SenderNumber,
+    /// Whose.
+    pub business_id: BusinessId,
 }
 
 /// A client's part in a booking: what the index "a client's bookings by start" is made of.
@@ -222,6 +294,11 @@ impl Item {
             Item::Answer(x) => Key::Answer(x.business_id.clone(), x.key_hash.clone()),
             Item::Task(x) => Key::Task(x.business_id.clone(), x.id.clone()),
             Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
+            Item::Entry(x) => Key::Entry(x.business_id.clone(), x.client_id.clone(), x.at, x.id.clone()),
+            Item::TelegramBot(x) => Key::TelegramBot(x.business_id.clone()),
+            Item::TelegramInvitation(x) => Key::TelegramInvitation(x.business_id.clone(), x.code.clone()),
+            Item::TelegramChat(x) => Key::TelegramChat(x.business_id.clone(), x.chat_id.clone()),
+            Item::Sender(x) => Key::Sender(x.number.clone()),
             Item::Message(x) => Key::Message(x.business_id.clone(), x.subject.clone(), x.id.clone()),
             Item::Check(x) => Key::Check(x.business_id.clone(), x.subject.clone(), x.id.clone()),
         }
@@ -260,6 +337,12 @@ accessors! {
     booking Booking Booking;
     resource_day ResourceDay ResourceDay;
     answer Answer Answer;
+    task Task Task;
+    entry Entry Entry;
+    telegram_bot TelegramBot TelegramBot;
+    telegram_invitation TelegramInvitation TelegramInvitation;
+    telegram_chat TelegramChat TelegramChat;
+    sender Sender Sender;
     message Message Message;
 }
 
@@ -401,6 +484,26 @@ pub trait Calendar: Sync {
     ) -> impl Future<Output = Result<Vec<(Timestamp, BookingId)>, PortError>> + Send;
 }
 
+/// Finds clients by what they write from.
+pub trait FindClients: Sync {
+    /// The clients with this phone, of every business: an answer by sms does not say whose it is. Up to a second or so behind.
+    fn clients_with(
+        &self,
+        phone: &Phone,
+    ) -> impl Future<Output = Result<Vec<(BusinessId, ClientId)>, PortError>> + Send;
+}
+
+/// Lists what was written in a conversation.
+pub trait ListConversation: Sync {
+    /// One page of a client's conversation, the latest first.
+    fn conversation(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        page: Page,
+    ) -> impl Future<Output = Result<Listed, PortError>> + Send;
+}
+
 // ------------------------------------------------------------------ ledger
 
 /// Reads the whole ledger of a booking or an occasion.
@@ -419,17 +522,60 @@ pub trait WriteLedger: Sync {
     fn write_ledger(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
-/// Finds the rows that wait or are under way: the ones that [`open_due`](crate::sweep::open_due) gives an instant.
-pub trait OpenRows: Sync {
-    /// At most 100 rows of a shard (0 to 15, by the first hex digit of the row's id) that are due after `after.0` (UTC), or due then and have a
-    /// greater id than `after.1`, and before `until` (UTC), earliest first. Fewer than 100 mean that there are no more. Up to a second or so
-    /// behind.
-    fn open_rows(
+/// A message in the ledger, named. In front of it stands whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MessageRef {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Of which booking or occasion.
+    #[serde(flatten)]
+    pub subject: SubjectId,
+    /// Which.
+    pub message_id: MessageId,
+}
+
+impl MessageRef {
+    /// Names a message.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            business_id: message.business_id.clone(),
+            subject: message.subject.clone(),
+            message_id: message.id.clone(),
+        }
+    }
+}
+
+/// Finds messages by what their provider calls them.
+pub trait FindMessage: Sync {
+    /// The message that the provider of `channel` took as `provider_id`. Up to a second or so behind.
+    fn message_with(
         &self,
-        shard: u8,
-        after: &(Timestamp, Option<Key>),
-        until: Timestamp,
-    ) -> impl Future<Output = Result<Vec<(Timestamp, Key)>, PortError>> + Send;
+        channel: Channel,
+        provider_id: &str,
+    ) -> impl Future<Output = Result<Option<MessageRef>, PortError>> + Send;
+}
+
+/// Something that is counted against a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// What is counted; unique within the business, such as `SMS#2026-11`.
+    pub what: String,
+    /// How much comes to it.
+    pub add: u64,
+    /// The most it may come to.
+    pub most: u64,
+    /// From when on it is forgotten (UTC).
+    pub expires_at: Timestamp,
+}
+
+/// Counts against limits.
+pub trait Meter: Sync {
+    /// Adds to all of the counts, or to none where that would bring one above its most: then the answer is the first such one.
+    fn count(
+        &self,
+        business_id: &BusinessId,
+        counts: &[Count],
+    ) -> impl Future<Output = Result<Option<usize>, PortError>> + Send;
 }
 
 // ------------------------------------------------------------------ time and queues
@@ -609,32 +755,14 @@ impl std::fmt::Display for DueWhat {
 
 /// Sets timers: something arrives in its queue at its time.
 pub trait SetTimer: Sync {
-    /// Sets a timer for `due.what` at `due.at`; one that is there already stays. Answers whether it was set anew.
-    fn set_timer(&self, due: &Due) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// Sets a timer for `due.what` at `due.at`; one that is there already stays.
+    fn set_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Withdraws timers.
 pub trait CancelTimer: Sync {
     /// Withdraws the timer for `due.what` at `due.at`; one that is not there is withdrawn already.
     fn cancel_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
-}
-
-/// Looks through the timers that are set.
-pub trait FindTimers: Sync {
-    /// Timers whose names start with `prefix`, in no order: at most 100.
-    fn timers_named(&self, prefix: &str) -> impl Future<Output = Result<NamedTimers, PortError>> + Send;
-
-    /// What the timer of this name brings. `None` when it is gone, or is none that [`SetTimer`] sets.
-    fn timer(&self, name: &str) -> impl Future<Output = Result<Option<Due>, PortError>> + Send;
-}
-
-/// Timers found by their names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamedTimers {
-    /// The name of each, and since when it is set (UTC).
-    pub timers: Vec<(String, Timestamp)>,
-    /// Whether there are more of that name.
-    pub more: bool,
 }
 
 /// Puts what is due now into its queue.
@@ -660,6 +788,44 @@ pub enum Address {
     Sms(Phone),
     /// Every device of the client, at least one.
     Push(Vec<Device>),
+    /// A phone, from a number of the business.
+    Whatsapp {
+        /// Which number it comes from.
+        from: WhatsappNumberId,
+        /// Whom it goes to.
+        to: Phone,
+    },
+    /// A chat with the business's bot.
+    Telegram {
+        /// What lets us speak for the bot.
+        token: BotToken,
+        /// Which chat.
+        chat: ChatId,
+    },
+    /// The business's own staff, who send it by hand.
+    Assisted,
+}
+
+/// A message as it is handed to a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Its row in the ledger as it was claimed.
+    pub message: &'a Message,
+    /// Where it goes.
+    pub to: &'a Address,
+    /// The text.
+    pub content: &'a Content,
+    /// The number that sms come from, where the business has one of its own.
+    pub sms_number: Option<&'a Phone>,
+}
+
+/// A provider's word that it took a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its own id for the message; reports name it.
+    pub provider_id: String,
+    /// Devices that it says are gone for good.
+    pub dead_devices: Vec<DeviceId>,
 }
 
 /// What a provider made of a message it did not take.
@@ -671,6 +837,12 @@ pub enum ProviderError {
     /// It did not leave: too many at once.
     #[error("the provider throttled")]
     Throttled(#[source] Source),
+    /// It did not leave: a quota or a spending limit is used up for hours.
+    #[error("the provider's quota is used up")]
+    Quota(#[source] Source),
+    /// It will never leave: the recipient wants nothing more from this sender.
+    #[error("the recipient has opted out")]
+    OptedOut(#[source] Source),
     /// It will never leave: the address cannot be reached.
     #[error("the provider says the address cannot be reached")]
     InvalidAddress(#[source] Source),
@@ -689,12 +861,8 @@ pub trait Provider: Sync {
         None
     }
 
-    /// Sends one message; answers the provider's id for it.
-    fn send(
-        &self,
-        to: &Address,
-        content: &Content,
-    ) -> impl Future<Output = Result<String, ProviderError>> + Send;
+    /// Sends one message.
+    fn send(&self, outgoing: Outgoing<'_>) -> impl Future<Output = Result<Receipt, ProviderError>> + Send;
 }
 
 // ------------------------------------------------------------------ files

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::booking::Booking;
 use domain::channel::Channel;
-use domain::compose::compose;
+use domain::compose::{bill, compose};
 use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId, MessageId};
 use domain::money::Currency;
 use domain::notification_type::NotificationType;
 use domain::plan::{Outcome, PlannedMessage, plan};
 use domain::recipient::Recipient;
-use domain::sms::{Estimate, estimate, measure};
+use domain::sms::Estimate;
 use domain::template::Templates;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -282,13 +282,11 @@ fn ahead<'a>(
 
 /// What an sms costs with the text it has now; `None` for other messages, and where no price is known.
 fn price_of(facts: &Facts, message: &PlannedMessage, own: Option<&Templates>) -> Option<Estimate> {
-    let prices = &facts.business.sms_prices;
-    if message.channel != Channel::Sms || prices.is_empty() {
+    if message.channel != Channel::Sms || facts.business.sms_prices.is_empty() {
         return None;
     }
     let content = compose(facts, &message.recipient, message.kind, message.channel, own, None).ok()??;
-    let phone = facts.person(&message.recipient)?.phone()?;
-    estimate(prices, phone, measure(content.text()).segments)
+    bill(facts, &message.recipient, &content)?.1
 }
 
 fn add_costs(costs: &mut Vec<Cost>, messages: &[Ahead], when: impl Fn(&mut Cost) -> &mut i64) {

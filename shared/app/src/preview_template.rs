@@ -193,6 +193,7 @@ fn show(
             let prices = business.sms_prices.iter().map(|price| price_of(price, parts.segments)).collect();
             Shown { sms: Some(ShownSms { parts, prices }), ..shown }
         }
+        Content::Whatsapp { .. } | Content::Telegram { .. } | Content::Assisted { .. } => shown,
     })
 }
 

@@ -72,7 +72,7 @@ pub fn unsuppressed(client: Client, fields: SuppressionEnd) -> Result<Client, Ap
 }
 
 fn address(client: Client, channel: AddressChannel) -> Result<(Client, String), AppError> {
-    let address = Person::Client(&client).address(channel.into()).map(str::to_owned);
+    let address = Person::Client(&client).address(channel.into());
     let expected = || AppError::invalid("channel", "a channel on which the client has an address");
     address.map(|address| (client, address)).ok_or_else(expected)
 }

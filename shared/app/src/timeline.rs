@@ -133,5 +133,7 @@ fn reach(status: MessageStatus) -> u8 {
         MessageStatus::Sending => 6,
         MessageStatus::Unknown => 7,
         MessageStatus::Accepted => 8,
+        MessageStatus::Delivered => 9,
+        MessageStatus::Read => 10,
     }
 }

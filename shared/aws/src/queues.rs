@@ -14,40 +14,28 @@ pub struct PerQueue {
     pub sms: String,
     /// Of the push queue.
     pub push: String,
+    /// Of the WhatsApp queue.
+    pub whatsapp: String,
+    /// Of the Telegram queue.
+    pub telegram: String,
+    /// Of the queue of assisted messages.
+    pub assisted: String,
     /// Of the queue of attendance checks.
     pub check: String,
 }
 
 impl PerQueue {
-    /// The URLs of all, by the variables that the template gives to a function that queues.
-    ///
-    /// # Errors
-    /// What `variable` says.
-    pub fn urls<E>(variable: impl Fn(&'static str) -> Result<String, E>) -> Result<Self, E> {
-        Ok(Self {
-            email: variable("EMAIL_QUEUE_URL")?,
-            sms: variable("SMS_QUEUE_URL")?,
-            push: variable("PUSH_QUEUE_URL")?,
-            check: variable("CHECK_QUEUE_URL")?,
-        })
-    }
-
-    /// The ARNs of all, by the variables that the template gives to a function that sets timers for all.
-    ///
-    /// # Errors
-    /// What `variable` says.
-    pub fn arns<E>(variable: impl Fn(&'static str) -> Result<String, E>) -> Result<Self, E> {
-        Ok(Self {
-            email: variable("EMAIL_QUEUE_ARN")?,
-            sms: variable("SMS_QUEUE_ARN")?,
-            push: variable("PUSH_QUEUE_ARN")?,
-            check: variable("CHECK_QUEUE_ARN")?,
-        })
-    }
-
     /// For a function that knows of one queue only.
     pub fn only(queue: String) -> Self {
-        Self { email: queue.clone(), sms: queue.clone(), push: queue.clone(), check: queue }
+        Self {
+            email: queue.clone(),
+            sms: queue.clone(),
+            push: queue.clone(),
+            whatsapp: queue.clone(),
+            telegram: queue.clone(),
+            assisted: queue.clone(),
+            check: queue,
+        }
     }
 
     /// The value of the queue that `what` arrives in.
@@ -56,6 +44,9 @@ impl PerQueue {
             DueWhat::Message { channel: Channel::Email, .. } => &self.email,
             DueWhat::Message { channel: Channel::Sms, .. } => &self.sms,
             DueWhat::Message { channel: Channel::Push, .. } => &self.push,
+            DueWhat::Message { channel: Channel::Whatsapp, .. } => &self.whatsapp,
+            DueWhat::Message { channel: Channel::Telegram, .. } => &self.telegram,
+            DueWhat::Message { channel: Channel::Assisted, .. } => &self.assisted,
             DueWhat::Check { .. } => &self.check,
         }
     }

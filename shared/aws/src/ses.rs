@@ -1,6 +1,6 @@
 //! E-mail on SES.
 
-use app::ports::{Address, Provider, ProviderError};
+use app::ports::{Address, Outgoing, Provider, ProviderError, Receipt};
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{
@@ -64,7 +64,8 @@ impl Provider for Ses {
         self.sender.as_ref()
     }
 
-    async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
+        let Outgoing { to, content, .. } = outgoing;
         let (Address::Email(to), Content::Email { subject, text, html, calendar, headers }) = (to, content)
         else {
             return Err(refused("only e-mail goes by SES"));
@@ -95,7 +96,7 @@ impl Provider for Ses {
             .content(EmailContent::builder().simple(message).build())
             .send()
             .await
-            .map(|sent| sent.message_id.unwrap_or_default())
+            .map(|sent| Receipt { provider_id: sent.message_id.unwrap_or_default(), dead_devices: vec![] })
             .map_err(|error| classed(error, &CODES))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use app::ports::{Address, Provider, ProviderError};
+use app::ports::{Address, Outgoing, Provider, ProviderError, Receipt};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
@@ -42,7 +42,8 @@ impl Sms {
 }
 
 impl Provider for Sms {
-    async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
+        let Outgoing { to, content, .. } = outgoing;
         let (Address::Sms(phone), Content::Sms { text }) = (to, content) else {
             return Err(refused("only sms go this way"));
         };
@@ -53,7 +54,7 @@ impl Provider for Sms {
             .message_attributes("AWS.SNS.SMS.SMSType", transactional()?)
             .send()
             .await
-            .map(|sent| sent.message_id.unwrap_or_default())
+            .map(|sent| Receipt { provider_id: sent.message_id.unwrap_or_default(), dead_devices: vec![] })
             .map_err(|error| classed(error, &SMS_CODES))
     }
 }
@@ -151,14 +152,16 @@ fn payload(title: &str, body: &str) -> String {
 
 impl Provider for Push {
     /// Sends to every device. Taken by one, the message has left; taken by none, the answer is that of the device with most hope.
-    async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
-        let (Address::Push(devices), Content::Push { title, body }) = (to, content) else {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
+        let Outgoing { to, content, .. } = outgoing;
+        let (Address::Push(devices), Content::Push { title, body, .. }) = (to, content) else {
             return Err(refused("only push messages go this way"));
         };
         let answers =
             futures::future::join_all(devices.iter().map(|device| self.send_to(device, title, body))).await;
         let hope = |error: &ProviderError| match error {
             ProviderError::Unknown(_) => 4,
+            ProviderError::Quota(_) | ProviderError::OptedOut(_) => 1,
             ProviderError::Throttled(_) => 3,
             ProviderError::Again(_) => 2,
             ProviderError::Refused(_) => 1,
@@ -167,7 +170,7 @@ impl Provider for Push {
         let mut best: Option<ProviderError> = None;
         for answer in answers {
             match answer {
-                Ok(id) => return Ok(id),
+                Ok(provider_id) => return Ok(Receipt { provider_id, dead_devices: vec![] }),
                 Err(error) if best.as_ref().is_none_or(|best| hope(&error) > hope(best)) => {
                     best = Some(error)
                 }

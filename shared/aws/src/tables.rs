@@ -9,21 +9,25 @@
 //! | what holds a resource on a day | `BUSINESS#b#RESOURCE#r` | `DAY#2026-11-23` |
 //! | a kept answer | `BUSINESS#b#ANSWER#h` | `ANSWER` |
 //! | an API key | `KEY#p` | `KEY` |
+//! | a conversation's entry | `BUSINESS#b#CLIENT#c` | `ENTRY#<second>#<id>` |
+//! | a Telegram bot, an invitation to it, a chat with it | `BUSINESS#b` | `TELEGRAM`; `TELEGRAM-INVITATION#<code>`; `TELEGRAM-CHAT#<chat>` |
+//! | whose number it is | `SENDER#sms#+351…`, `SENDER#whatsapp#…` | `SENDER` |
+//! | a count against a limit (table `Messages`) | `BUSINESS#b#METER` | `SMS#2026-11` |
 //! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k`, `BUSINESS#b#OCCASION#o` | `MESSAGE#m`; `CHECK#c` |
 //!
-//! Two indexes on `Bookings`: `by_client` (a client's parts in bookings by start) and `by_month` (a business's bookings by start). One on
-//! `Messages`: `by_open` (what waits or is under way, of all businesses, by when it is due), which holds no other rows. It holds keys only: it is
-//! written when a row comes, moves in time or is settled, and not by what else changes of it, and whoever acts on it reads the row.
+//! Indexes on `Bookings`: `by_client` (a client's parts in bookings by start), `by_month` (a business's bookings by start) and `by_phone` (clients by
+//! phone, of every business). On `Messages`: `by_provider` (a message by what its provider calls it).
 //!
-//! Architecture invariant: the business is part of every key but that of an API key.
+//! Architecture invariant: the business is part of every key but those that tell the business: an API key, a number we write from.
+
+mod feedback;
 
 use std::collections::HashMap;
 
 use app::ports::{
-    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, OpenRows, Page, Participation,
-    PortError, Read, ReadLedger, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, Page, Participation, PortError, Read,
+    ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
-use app::sweep::{self, open_due, shard_of};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -39,6 +43,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use self::feedback::{is_called_by_provider, phone_key, provider_key};
 use crate::error::port_error;
 
 type Row = HashMap<String, AttributeValue>;
@@ -67,8 +72,11 @@ const BY_CLIENT: &str = "by_client";
 /// The index of a business's bookings by start, a partition for each UTC month.
 const BY_MONTH: &str = "by_month";
 
-/// The index of the rows that wait or are under way, by when they are due, in sixteen partitions.
-const BY_OPEN: &str = "by_open";
+/// The index of clients by phone.
+const BY_PHONE: &str = "by_phone";
+
+/// The index of messages by what their provider calls them.
+const BY_PROVIDER: &str = "by_provider";
 
 /// For how many months from a booking on the calendar is asked: nothing is booked farther ahead than three years, and a move may be made
 /// three years after that.
@@ -159,7 +167,8 @@ impl Tables {
         let (pk_name, sk_name) = match index {
             None => ("pk", "sk"),
             Some(BY_CLIENT) => ("client_pk", "client_sk"),
-            Some(BY_OPEN) => ("open_pk", "open_sk"),
+            Some(BY_PHONE) => ("phone_pk", "sk"),
+            Some(BY_PROVIDER) => ("provider_pk", "sk"),
             Some(_) => ("month_pk", "month_sk"),
         };
         let mut request = self
@@ -180,6 +189,11 @@ impl Tables {
                 .expression_attribute_values(":sk", AttributeValue::S(first))
                 .expression_attribute_values(":last", AttributeValue::S(last)),
             SortKey::Any => request.key_condition_expression("#pk = :pk"),
+            SortKey::StartsWithLatestFirst(prefix) => request
+                .scan_index_forward(false)
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+                .expression_attribute_names("#sk", sk_name)
+                .expression_attribute_values(":sk", AttributeValue::S(prefix)),
             SortKey::StartsWith(prefix) => request
                 .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
                 .expression_attribute_names("#sk", sk_name)
@@ -251,6 +265,7 @@ struct Query<'a> {
 enum SortKey {
     Any,
     StartsWith(String),
+    StartsWithLatestFirst(String),
     From(String),
     Between(String, String),
     After(String),
@@ -314,6 +329,18 @@ fn pk_sk(key: &Key) -> (String, String) {
         }
         Key::Answer(b, hash) => (format!("BUSINESS#{b}#ANSWER#{hash}"), "ANSWER".to_owned()),
         Key::ApiKey(prefix) => (format!("KEY#{prefix}"), "KEY".to_owned()),
+        Key::Entry(b, client, at, id) => {
+            (client_key(b, client), format!("ENTRY#{:012}#{id}", at.as_second()))
+        }
+        Key::TelegramBot(b) => (of_business(b), "TELEGRAM".to_owned()),
+        Key::TelegramInvitation(b, code) => (of_business(b), format!("TELEGRAM-INVITATION#{code}")),
+        Key::TelegramChat(b, chat) => (of_business(b), format!("TELEGRAM-CHAT#{}", chat.as_str())),
+        Key::Sender(SenderNumber::Sms(phone)) => {
+            (format!("SENDER#sms#{}", phone.as_str()), "SENDER".to_owned())
+        }
+        Key::Sender(SenderNumber::Whatsapp(number)) => {
+            (format!("SENDER#whatsapp#{}", number.as_str()), "SENDER".to_owned())
+        }
         Key::Message(b, subject, id) => (subject_key(b, subject), format!("MESSAGE#{id}")),
         Key::Check(b, subject, id) => (subject_key(b, subject), format!("CHECK#{id}")),
     }
@@ -357,54 +384,6 @@ fn of_calendar(row: &Row) -> Option<(Timestamp, BookingId)> {
     Some((Timestamp::from_second(second.parse().ok()?).ok()?, id.parse().ok()?))
 }
 
-fn open_shard(shard: u8) -> String {
-    format!("OPEN#{shard:x}")
-}
-
-/// Sorts by instant: of fixed width, so that texts compare as the instants do. `!` comes before whatever an id may go on with.
-fn open_key(due: Timestamp, id: &str) -> String {
-    format!("{:012}.{:09}#{id}", due.as_second(), due.subsec_nanosecond())
-}
-
-/// The id of a row of the ledger.
-fn ledger_id(key: &Key) -> &str {
-    match key {
-        Key::Message(_, _, id) => id.as_str(),
-        Key::Check(_, _, id) => id.as_str(),
-        _ => "",
-    }
-}
-
-/// When it is due, and the key, in a row of the open ones, which holds keys only.
-fn of_open(row: &Row) -> Option<(Timestamp, Key)> {
-    let text = |name: &str| row.get(name)?.as_s().ok();
-    let (due, _) = text("open_sk")?.split_once('#')?;
-    let (second, nanosecond) = due.split_once('.')?;
-    let due = Timestamp::new(second.parse().ok()?, nanosecond.parse().ok()?).ok()?;
-    Some((due, of_ledger(text("pk")?, text("sk")?)?))
-}
-
-/// The key of a row of the ledger, of which [`pk_sk`] makes these.
-fn of_ledger(pk: &str, sk: &str) -> Option<Key> {
-    let mut parts = pk.split('#');
-    let (Some("BUSINESS"), Some(business), Some(kind), Some(subject), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
-    };
-    let business = business.parse().ok()?;
-    let subject = match kind {
-        "BOOKING" => SubjectId::Booking(subject.parse().ok()?),
-        "OCCASION" => SubjectId::Occasion(subject.parse().ok()?),
-        _ => return None,
-    };
-    match sk.split_once('#')? {
-        ("MESSAGE", id) => Some(Key::Message(business, subject, id.parse().ok()?)),
-        ("CHECK", id) => Some(Key::Check(business, subject, id.parse().ok()?)),
-        _ => None,
-    }
-}
-
 fn key_row(key: &Key) -> Row {
     let (pk, sk) = pk_sk(key);
     HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
@@ -429,11 +408,15 @@ fn row(write: &Write) -> Result<Row, PortError> {
         row.insert("month_pk".to_owned(), AttributeValue::S(month));
         row.insert("month_sk".to_owned(), AttributeValue::S(calendar_key(booking.start, Some(&booking.id))));
     }
-    if let Some(due) = open_due(&write.item) {
-        let key = write.item.key();
-        let id = ledger_id(&key);
-        row.insert("open_pk".to_owned(), AttributeValue::S(open_shard(shard_of(id))));
-        row.insert("open_sk".to_owned(), AttributeValue::S(open_key(due, id)));
+    if let Item::Client(client) = &write.item
+        && let Some(phone) = &client.phone
+    {
+        row.insert("phone_pk".to_owned(), AttributeValue::S(phone_key(phone)));
+    }
+    if let Item::Message(message) = &write.item
+        && let Some(id) = message.provider_id.as_ref().filter(|_| is_called_by_provider(message.channel))
+    {
+        row.insert("provider_pk".to_owned(), AttributeValue::S(provider_key(message.channel, id)));
     }
     if let Some(expires) = expires(&write.item) {
         row.insert("expires_epoch".to_owned(), AttributeValue::N(expires.as_second().to_string()));
@@ -450,6 +433,8 @@ fn expires(item: &Item) -> Option<Timestamp> {
             let code = matches!(occasion.about, About::VerificationCode { .. });
             occasion.at.checked_add(if code { CODE_KEPT } else { LEDGER_KEPT }).ok()
         }
+        Item::TelegramInvitation(invitation) => Some(invitation.expires_at),
+        Item::Entry(entry) => entry.at.checked_add(LEDGER_KEPT).ok(),
         Item::WaitlistEntry(entry) => entry.until.checked_add(WAITLIST_KEPT).ok(),
         Item::ResourceDay(day) => {
             let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
@@ -610,31 +595,6 @@ impl ReadLedger for Tables {
     }
 }
 
-impl OpenRows for Tables {
-    async fn open_rows(
-        &self,
-        shard: u8,
-        after: &(Timestamp, Option<Key>),
-        until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Key)>, PortError> {
-        let operation = "finding open rows";
-        let (due, key) = after;
-        let first =
-            open_key(*due, &key.as_ref().map_or("~".to_owned(), |key| format!("{}!", ledger_id(key))));
-        let query = Query {
-            table: &self.messages,
-            index: Some(BY_OPEN),
-            pk: open_shard(shard),
-            sk: SortKey::Between(first, open_key(until, "")),
-            after: None,
-            limit: i32::try_from(sweep::PAGE).ok(),
-        };
-        let (rows, _) = self.query(operation, query).await?;
-        let refused = || PortError::Permanent { operation, source: "not a row of the ledger".into() };
-        rows.iter().map(|row| of_open(row).ok_or_else(refused)).collect()
-    }
-}
-
 impl ClientBookings for Tables {
     async fn bookings_of(
         &self,
@@ -730,6 +690,10 @@ mod tests {
             Key::Staff(b.clone(), "x".parse().unwrap()),
             Key::WaitlistEntry(b.clone(), "x".parse().unwrap()),
             Key::Occasion(b.clone(), "x".parse().unwrap()),
+            Key::Entry(b.clone(), "x".parse().unwrap(), Timestamp::UNIX_EPOCH, "x".parse().unwrap()),
+            Key::TelegramBot(b.clone()),
+            Key::TelegramInvitation(b.clone(), "x".to_owned()),
+            Key::TelegramChat(b.clone(), "1".parse().unwrap()),
             Key::Message(b.clone(), SubjectId::Booking("x".parse().unwrap()), "m".parse().unwrap()),
             Key::Check(b.clone(), SubjectId::Booking("x".parse().unwrap()), "c".parse().unwrap()),
             Key::Message(b, SubjectId::Occasion("x".parse().unwrap()), "m".parse().unwrap()),
@@ -740,44 +704,6 @@ mod tests {
             assert!(pk == "BUSINESS#b1" || pk.starts_with("BUSINESS#b1#"), "{key:?} is at {pk}");
             assert!(seen.insert((pk, sk)), "{key:?} shares its place");
         }
-    }
-
-    #[test]
-    fn what_is_due_earlier_sorts_first_and_a_page_begins_after_the_last_row_of_the_one_before() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let rows = [
-            open_key(at("2026-11-23T09:59:59.9Z"), "f"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a!"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a-"),
-            open_key(at("2026-11-23T10:00:00Z"), "~"),
-            open_key(at("2026-11-23T10:00:00.000000001Z"), ""),
-            open_key(at("2026-11-23T10:00:00.000000001Z"), "0"),
-            open_key(at("2026-11-23T10:00:00.5Z"), "0"),
-            open_key(at("2026-11-23T10:00:01Z"), "0"),
-        ];
-        assert!(rows.is_sorted(), "{rows:?}");
-    }
-
-    #[test]
-    fn a_check_is_among_the_open_rows_until_it_is_withdrawn_and_its_key_is_read_from_there() {
-        let check = domain::message::CheckRow {
-            business_id: "b".parse().unwrap(),
-            subject: SubjectId::Occasion("o".parse().unwrap()),
-            id: "c0ffee".parse().unwrap(),
-            kind: domain::message::CheckKind::OfferEnds,
-            due: "2026-11-23T10:00:00.25Z".parse().unwrap(),
-            withdrawn: false,
-        };
-        let written = |check: &domain::message::CheckRow| {
-            row(&Write { item: Item::Check(check.clone()), expect: Expect::Absent }).unwrap()
-        };
-        let open = written(&check);
-        assert_eq!(open["open_pk"], AttributeValue::S("OPEN#c".into()));
-        assert_eq!(open["open_sk"], AttributeValue::S("001795428000.250000000#c0ffee".into()));
-        assert_eq!(of_open(&open), Some((check.due, Item::Check(check.clone()).key())));
-        let settled = written(&domain::message::CheckRow { withdrawn: true, ..check });
-        assert!(!settled.contains_key("open_pk") && !settled.contains_key("open_sk"));
     }
 
     #[test]

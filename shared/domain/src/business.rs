@@ -1,12 +1,16 @@
 //! Businesses (tenants) and their locations.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Phone;
 use crate::ids::{BusinessId, LocationId, StaffId};
+use crate::messenger::{BotName, WhatsappNumberId, WhatsappTemplate};
+use crate::notification_type::NotificationType;
 use crate::quiet_hours::QuietHours;
-use crate::sms::SmsPrice;
+use crate::sms::{SmsLimits, SmsPrice};
 use crate::text::{Link, Name};
 use crate::timing::Interval;
 use crate::zone::Zone;
@@ -60,6 +64,24 @@ pub struct Business {
     /// What a segment of an sms costs, by the beginning of the number (S68).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sms_prices: Vec<SmsPrice>,
+    /// What the business allows itself and others in sms.
+    #[serde(default, skip_serializing_if = "SmsLimits::are_none")]
+    pub sms_limits: SmsLimits,
+    /// The number that sms come from and answers go to, where the operator has assigned one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms_number: Option<Phone>,
+    /// The number that WhatsApp messages come from, where the operator has assigned one (S66).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whatsapp_number_id: Option<WhatsappNumberId>,
+    /// The WhatsApp template of each type that goes that way (S66).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub whatsapp_templates: BTreeMap<NotificationType, WhatsappTemplate>,
+    /// The bot that Telegram messages come from, where the business has given its token (S66).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telegram_bot: Option<BotName>,
+    /// Where the business's app opens a booking, which push messages link to: the booking's id is put behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_url: Option<Link>,
     /// When messages wait; none means never (S27).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,

@@ -12,11 +12,24 @@ pub enum Channel {
     Sms,
     /// Push to every device the client has registered, by SNS mobile push.
     Push,
+    /// WhatsApp by AWS End User Messaging Social (S66).
+    Whatsapp,
+    /// Telegram, by the business's own bot (S66).
+    Telegram,
+    /// A task for staff, who send the text that we made by hand (S67).
+    Assisted,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Channel; 3] = [Channel::Email, Channel::Sms, Channel::Push];
+    pub const ALL: [Channel; 6] = [
+        Channel::Email,
+        Channel::Sms,
+        Channel::Push,
+        Channel::Whatsapp,
+        Channel::Telegram,
+        Channel::Assisted,
+    ];
 
     /// The channel's name in the API, in keys and in logs.
     pub fn name(self) -> &'static str {
@@ -24,12 +37,15 @@ impl Channel {
             Channel::Email => "email",
             Channel::Sms => "sms",
             Channel::Push => "push",
+            Channel::Whatsapp => "whatsapp",
+            Channel::Telegram => "telegram",
+            Channel::Assisted => "assisted",
         }
     }
 
-    /// Whether each message costs the business money, so that one that may have left is never sent again.
-    pub fn is_paid(self) -> bool {
-        matches!(self, Channel::Sms)
+    /// Whether a message that may have left is never sent again by itself: sms and WhatsApp cost money, and a chat shows a repetition for ever.
+    pub fn sends_once(self) -> bool {
+        matches!(self, Channel::Sms | Channel::Whatsapp | Channel::Telegram)
     }
 
     /// Whether quiet hours hold this channel back unless the business says otherwise (S27): all but e-mail.

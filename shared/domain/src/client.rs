@@ -9,6 +9,7 @@ use crate::business::Locale;
 use crate::channel::Channel;
 use crate::contact::{Email, Phone};
 use crate::ids::{BusinessId, ClientId, DeviceId};
+use crate::messenger::ChatId;
 use crate::notification_type::NotificationType;
 use crate::text::{DeviceToken, Name};
 use crate::zone::Zone;
@@ -31,6 +32,9 @@ pub struct Client {
     /// Where push messages go.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// Where Telegram messages go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<ChatId>,
     /// The client's language; none means that of the business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
@@ -52,7 +56,7 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suppression {
-    /// The e-mail address, or the phone in E.164.
+    /// The e-mail address, the phone in E.164, `whatsapp:` and the phone, or `telegram:` and the chat.
     pub address: String,
     /// Why.
     pub cause: Cause,

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::booking::{Booking, EventKind, Source, Status};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::booking::{Booking, Confirmation, EventKind, Source, Status};
 use crate::calendar::{Calendar, Method, Visit, calendar};
 use crate::channel::Channel;
 use crate::contact::Email;
@@ -10,10 +12,12 @@ use crate::facts::{Facts, Subject};
 use crate::notification_type::{Audience, NotificationType};
 use crate::occasion::About;
 use crate::recipient::{Person, Recipient};
+use crate::sms::{Estimate, estimate, measure};
+use crate::task::TaskLink;
 use crate::template::{
-    AccountValues, BonusValues, BookingValues, BusinessValues, Content, Links, LocationValues, MessageValues,
-    OfferValues, PersonValues, ResourceValues, SeriesValues, ServiceValues, TemplateError, Templates, Values,
-    render,
+    AccountValues, Action, BonusValues, BookingValues, BusinessValues, Button, Content, Links,
+    LocationValues, MessageValues, OfferValues, PersonValues, ResourceValues, SeriesValues, ServiceValues,
+    TemplateError, Templates, Values, buttons, fill_whatsapp, render,
 };
 use crate::text::{Link, Name};
 
@@ -31,11 +35,62 @@ pub fn compose(
     sender: Option<&Email>,
 ) -> Result<Option<Content>, TemplateError> {
     let Some(person) = facts.person(recipient) else { return Ok(None) };
-    let mut content = render(&values(facts, person), facts.locale(person), kind, channel, own)?;
-    if let Content::Email { calendar, .. } = &mut content {
-        *calendar = invitation(facts, person, kind, sender);
+    let (values, locale) = (values(facts, person), facts.locale(person));
+    if let (Channel::Whatsapp, Some(template)) = (channel, facts.business.whatsapp_templates.get(&kind)) {
+        return fill_whatsapp(&values, locale, kind, template).map(Some);
+    }
+    let mut content = render(&values, locale, kind, channel, own)?;
+    match &mut content {
+        Content::Email { calendar, .. } => *calendar = invitation(facts, person, kind, sender),
+        Content::Push { link, .. } => *link = app_link(facts),
+        Content::Telegram { buttons, .. } => *buttons = answers(facts, person, kind),
+        Content::Assisted { text, links } => *links = ways_to_send(person, &facts.business.name, text),
+        Content::Sms { .. } | Content::Whatsapp { .. } => {}
     }
     Ok(Some(content))
+}
+
+/// The size of an sms and its price (S65, S68); `None` for anything else.
+pub fn bill(facts: &Facts, recipient: &Recipient, content: &Content) -> Option<(u32, Option<Estimate>)> {
+    let (Content::Sms { text }, Some(person)) = (content, facts.person(recipient)) else { return None };
+    let segments = measure(text).segments;
+    let price = person.phone().and_then(|phone| estimate(&facts.business.sms_prices, phone, segments));
+    Some((segments, price))
+}
+
+/// Where the business's app shows the booking.
+fn app_link(facts: &Facts) -> Option<String> {
+    let (app, booking) = (facts.business.app_url.as_ref()?, facts.booking()?);
+    Some(format!("{}/{}", app.as_str().trim_end_matches('/'), booking.id))
+}
+
+/// The buttons under a message to a client about a visit that is ahead: what was answered already is not asked again.
+fn answers(facts: &Facts, person: Person<'_>, kind: NotificationType) -> Vec<Button> {
+    let booking = facts.booking().filter(|booking| booking.status.is_ahead());
+    let (Some(booking), Person::Client(_)) = (booking, person) else { return Vec::new() };
+    let confirmed = booking.confirmation == Confirmation::Confirmed;
+    let asked = |button: &Button| !(confirmed && button.action == Action::Confirm);
+    buttons(kind, facts.locale(person)).into_iter().filter(asked).collect()
+}
+
+/// Links that open a text, addressed, in the apps by which the person can be reached (S67).
+fn ways_to_send(person: Person<'_>, business: &Name, text: &str) -> Vec<TaskLink> {
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let text = encode(text);
+    let mut links = Vec::new();
+    let mut add = |app: &str, url| links.push(TaskLink { app: app.to_owned(), url });
+    if let Some(phone) = person.phone() {
+        let digits = phone.as_str().trim_start_matches('+');
+        // <https://faq.whatsapp.com/5913398998672934>, <https://core.telegram.org/api/links#phone-number-links>, RFC 5724 §2
+        add("whatsapp", format!("https://wa.me/{digits}?text={text}"));
+        add("telegram", format!("https://t.me/+{digits}?text={text}"));
+        add("sms", format!("sms:+{digits}?body={text}"));
+    }
+    if let Some(email) = person.email() {
+        let subject = encode(business.as_str());
+        add("email", format!("mailto:{}?subject={subject}&body={text}", encode(email.as_str())));
+    }
+    links
 }
 
 /// What texts may speak of, for one reader.

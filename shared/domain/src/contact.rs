@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A phone number in E.164: `+`, then 8 to 15 digits, the first not zero. Source: ITU-T E.164 §6.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Phone(String);
 

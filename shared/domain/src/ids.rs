@@ -89,6 +89,8 @@ id! {
     DeviceId;
     /// A work item for staff.
     TaskId;
+    /// Something written in a conversation.
+    EntryId;
     /// A message in the ledger; a hash of what the message is, see [`crate::message::MessageKey`].
     MessageId;
     /// An attendance check in the ledger; a hash, see [`crate::message::check_id`].

@@ -83,6 +83,10 @@ pub enum MessageStatus {
     Sending,
     /// The provider took it.
     Accepted,
+    /// It has arrived, as the provider reports.
+    Delivered,
+    /// It was opened.
+    Read,
     /// The provider refused it for good.
     Failed,
     /// Perhaps sent; the provider never said. Never repeated by itself on a paid channel.
@@ -127,6 +131,12 @@ pub enum Reason {
     NotifyOff,
     /// The business has not taken the sms option.
     SmsOff,
+    /// The business has not set up the messenger, or has no WhatsApp template for the type.
+    ChannelOff,
+    /// The business sends no sms to that country.
+    CountryNotAllowed,
+    /// The recipient has had as many sms as the business allows in a day.
+    RecipientLimit,
     /// The booking is not confirmed and the rule waits for that.
     NotConfirmed,
     /// The client has a future booking already.
@@ -143,8 +153,14 @@ pub enum Reason {
     ProviderDown,
     /// The provider throttled, and the last attempt was used up.
     Throttled,
+    /// The provider's quota or a spending limit was used up, and so was the last attempt.
+    Quota,
     /// The provider will not take it: the account, the sender or the content is at fault.
     Refused,
+    /// The provider took it and could not deliver it.
+    NotDelivered,
+    /// Staff decided not to send it (S67).
+    NotSent,
 }
 
 /// A claim on a message that is being sent.
@@ -188,6 +204,18 @@ pub struct Message {
     /// When it was handed to the provider (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
+    /// When it had arrived (UTC), as the provider reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    /// When it was first opened (UTC), as the provider reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+    /// In a cascade: when it counts as not delivered unless a report says otherwise by then (UTC), and the next channel has its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undelivered_at: Option<Timestamp>,
+    /// The address it was handed to the provider for, as suppressions name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The text as it left, or was about to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -222,6 +250,8 @@ pub enum CheckKind {
     Unconfirmed,
     /// A waitlist offer has run out and goes to the next in turn.
     OfferEnds,
+    /// A message of a cascade shows no delivery, so the next channel has its turn. The check's id is the message's.
+    Undelivered,
 }
 
 /// A check in the ledger: a timer, so that planning can find and withdraw it.

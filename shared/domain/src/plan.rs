@@ -634,17 +634,45 @@ fn obstacle(facts: &Facts, candidate: &Candidate, trace: &mut Trace) -> Option<R
             return Some(Reason::SmsOff);
         }
     }
+    if !set_up(facts, kind, channel) {
+        trace.note(
+            Check::Switch,
+            Verdict::Suppress,
+            "the business has not set up the messenger for this type",
+        );
+        return Some(Reason::ChannelOff);
+    }
     let Some(address) = person.and_then(|person| person.masked_address(channel)) else {
         trace.note(Check::Address, Verdict::Suppress, "none");
         return Some(Reason::NoAddress);
     };
     trace.note(Check::Address, Verdict::Pass, address);
+    if let (Channel::Sms, Some(phone)) = (channel, person.and_then(Person::phone))
+        && !facts.business.sms_limits.allow(phone)
+    {
+        trace.note(Check::Limits, Verdict::Suppress, "the business sends no sms to that country");
+        return Some(Reason::CountryNotAllowed);
+    }
     // The sms that staff ticked goes whatever serves beside it.
     if let Some(before) = candidate.behind.filter(|_| !candidate.is_ticked()) {
         trace.note(Check::Cascade, Verdict::Suppress, format!("{before} stands before it"));
         return Some(Reason::Cascade);
     }
     None
+}
+
+/// Whether the business has what it takes to write on a channel.
+fn set_up(facts: &Facts, kind: NotificationType, channel: Channel) -> bool {
+    let business = &facts.business;
+    match channel {
+        // What staff writes may go as it is, for as long as the conversation is open; the provider says whether it is.
+        Channel::Whatsapp => {
+            let free = kind == NotificationType::Individual;
+            business.whatsapp_number_id.is_some() && (free || business.whatsapp_templates.contains_key(&kind))
+        }
+        Channel::Telegram => business.telegram_bot.is_some(),
+        Channel::Email | Channel::Sms | Channel::Push | Channel::Assisted => true,
+    }
 }
 
 fn note(trace: &mut Trace, check: Check, stands_in_the_way: bool, because: impl Into<Cow<'static, str>>) {
@@ -824,7 +852,7 @@ fn checks(facts: &Facts, subject: &SubjectId) -> Vec<PlannedCheck> {
 /// When a check is due for the subject as it is, or `None` when none is called for.
 pub fn check_due(facts: &Facts, kind: CheckKind) -> Option<Timestamp> {
     match (&facts.subject, kind) {
-        (Subject::Booking(_), CheckKind::OfferEnds) => None,
+        (Subject::Booking(_), CheckKind::OfferEnds | CheckKind::Undelivered) => None,
         (Subject::Booking(booking), _) => booking_check_due(facts, booking, kind),
         (Subject::Occasion(occasion, _), CheckKind::OfferEnds) => match occasion.about {
             About::WaitlistOffer { until, .. } if !occasion.withdrawn => Some(until),
@@ -859,7 +887,7 @@ fn booking_check_due(facts: &Facts, booking: &Booking, kind: CheckKind) -> Optio
             let wanted = rule.enabled && asked && booking.since_time_set(&EventKind::Unconfirmed).is_none();
             first_timing(rule).filter(|_| wanted)?
         }
-        CheckKind::OfferEnds => return None,
+        CheckKind::OfferEnds | CheckKind::Undelivered => return None,
     };
     let due = timing.resolve(anchors(facts, booking.start))?;
     // A visit that was entered when it had begun, or was over, is somebody's record of it: nobody is late.

@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::client::{Client, Device, Suppression};
 use crate::contact::{Email, Phone};
 use crate::ids::{ClientId, StaffId};
+use crate::messenger::ChatId;
 use crate::staff::StaffMember;
 use crate::text::Name;
 use crate::zone::Zone;
@@ -84,6 +85,14 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// Where Telegram messages go.
+    pub fn telegram(self) -> Option<&'a ChatId> {
+        match self {
+            Person::Client(client) => client.telegram.as_ref(),
+            Person::Staff(_) => None,
+        }
+    }
+
     /// The person's own language.
     pub fn locale(self) -> Option<Locale> {
         match self {
@@ -100,12 +109,14 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// The person's address on `channel`, if there is one; devices have none.
-    pub fn address(self, channel: Channel) -> Option<&'a str> {
+    /// The person's present address on `channel` as suppressions name it; push and assisted messages have none.
+    pub fn address(self, channel: Channel) -> Option<String> {
         match channel {
-            Channel::Email => self.email().map(Email::as_str),
-            Channel::Sms => self.phone().map(Phone::as_str),
-            Channel::Push => None,
+            Channel::Email => self.email().map(|email| email.as_str().to_owned()),
+            Channel::Sms => self.phone().map(|phone| phone.as_str().to_owned()),
+            Channel::Whatsapp => self.phone().map(|phone| format!("whatsapp:{}", phone.as_str())),
+            Channel::Telegram => self.telegram().map(|chat| format!("telegram:{}", chat.as_str())),
+            Channel::Push | Channel::Assisted => None,
         }
     }
 
@@ -120,7 +131,12 @@ impl<'a> Person<'a> {
     pub fn masked_address(self, channel: Channel) -> Option<String> {
         match channel {
             Channel::Email => self.email().map(Email::masked),
-            Channel::Sms => self.phone().map(Phone::masked),
+            Channel::Sms | Channel::Whatsapp => self.phone().map(Phone::masked),
+            Channel::Telegram => self.telegram().map(ChatId::masked),
+            // Whatever staff can write to.
+            Channel::Assisted => [Channel::Sms, Channel::Email, Channel::Telegram]
+                .into_iter()
+                .find_map(|channel| self.masked_address(channel)),
             Channel::Push => match self.devices().len() {
                 0 => None,
                 1 => Some("1 device".to_owned()),

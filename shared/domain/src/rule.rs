@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::booking::Source;
@@ -24,6 +25,10 @@ pub struct Rule {
     /// Whether a step goes out on all of its channels, or on the first that works (S4).
     #[serde(default)]
     pub strategy: Strategy,
+    /// In a cascade: minutes, 1 to 4320, after which a message that shows no delivery gives way to the next channel (S4). None: only one that
+    /// failed for certain does. Push and Telegram never show a delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_after_minutes: Option<u32>,
     /// What to do when a booking is made after a step's time has passed.
     #[serde(default)]
     pub late: LatePolicy,
@@ -216,6 +221,7 @@ fn built_in(kind: NotificationType) -> Rule {
         enabled: kind != Type::ConfirmationRequest,
         steps,
         strategy: Strategy::All,
+        next_after_minutes: None,
         late: LatePolicy::Grace,
         quiet: QuietPolicy::Advance,
         while_pending: true,
@@ -235,6 +241,12 @@ impl Rule {
             step.timing == *timing && step.channels.contains(&channel) && step.is_for(source)
         };
         self.enabled && self.steps.iter().any(fits)
+    }
+
+    /// How long after its sending a message that shows no delivery gives way to the next channel, where it does.
+    pub fn gives_way_after(&self) -> Option<SignedDuration> {
+        let minutes = self.next_after_minutes.filter(|_| self.strategy == Strategy::Cascade)?;
+        Some(SignedDuration::from_mins(i64::from(minutes)))
     }
 
     /// Whether the rule makes sense for `kind`: timings that fit the type, on at least one channel, no message twice.
@@ -266,6 +278,14 @@ impl Rule {
             }
             if let Err(expected) = fits(&step.timing, kind) {
                 return wrong(format!("steps[{index}].timing"), expected);
+            }
+        }
+        if let Some(minutes) = self.next_after_minutes {
+            if self.strategy != Strategy::Cascade {
+                return wrong("next_after_minutes".into(), "none unless the strategy is \"cascade\"");
+            }
+            if !(1..=4320).contains(&minutes) {
+                return wrong("next_after_minutes".into(), "1 to 4320 minutes");
             }
         }
         if self.enabled && self.steps.is_empty() {

@@ -83,6 +83,34 @@ pub struct SmsPrice {
     pub per_thousand: Money,
 }
 
+/// What a business allows itself and others in sms. Against bills that grow unseen, and against those who have codes sent to numbers they earn by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmsLimits {
+    /// The beginnings of numbers that sms go to, such as `+351`; none of them means every number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub countries: Vec<String>,
+    /// The most that sms may cost in a calendar month (UTC), by the price table, whose currency it must have. Beyond it sms wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_month: Option<Money>,
+    /// The most sms one number gets in a UTC day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_number_and_day: Option<u32>,
+}
+
+impl SmsLimits {
+    /// Whether there is no limit at all.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether sms may go to a number's country.
+    pub fn allow(&self, phone: &Phone) -> bool {
+        self.countries.is_empty()
+            || self.countries.iter().any(|prefix| phone.as_str().starts_with(prefix.as_str()))
+    }
+}
+
 /// What an sms will cost, as far as the table knows (S68).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BusinessId, ClientId, TaskId};
+use crate::ids::{BusinessId, ClientId, MessageId, TaskId};
 use crate::subject::SubjectId;
 
 /// Something a person should look at.
@@ -15,13 +15,25 @@ pub struct Task {
     pub id: TaskId,
     /// What it is about.
     pub kind: TaskKind,
-    /// The booking or the occasion it is about.
+    /// The booking or the occasion it is about, if it is about one.
     #[serde(flatten)]
-    pub subject: SubjectId,
+    pub subject: Option<SubjectId>,
     /// The clients it is about.
     pub client_ids: Vec<ClientId>,
     /// Since when (UTC).
     pub since: Timestamp,
+    /// The message it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<MessageId>,
+    /// What the client wrote, or what is to be sent by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Links that open the text, addressed, in the app that sends it (S67).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<TaskLink>,
+    /// How it ended, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
 }
 
 /// What a task is about.
@@ -32,6 +44,42 @@ pub enum TaskKind {
     RunningLate,
     /// The client has not confirmed by the set time (S53).
     Unconfirmed,
-    /// A message on a paid channel may or may not have left; it is not repeated by itself.
+    /// A message that is not repeated by itself may or may not have left.
     UnknownMessage,
+    /// A text is ready to be sent by hand (S67).
+    AssistedMessage,
+    /// A client has written something that is not a plain yes or no (S51).
+    ClientReply,
+    /// Sms wait: what the business allows itself in a month is spent.
+    SpendingLimit,
+}
+
+/// A link of an assisted message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLink {
+    /// The app: `whatsapp`, `telegram`, `sms` or `email`.
+    pub app: String,
+    /// What to open.
+    pub url: String,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When (UTC).
+    pub at: Timestamp,
+    /// With what outcome.
+    pub outcome: TaskOutcome,
+}
+
+/// The outcome of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskOutcome {
+    /// It was dealt with; of an assisted message: it was sent.
+    Done,
+    /// Nothing was to be done; of an assisted message: it was not sent.
+    Dismissed,
+    /// A report from the provider settled it.
+    Settled,
 }

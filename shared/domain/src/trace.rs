@@ -36,6 +36,8 @@ pub enum Check {
     SmsOption,
     /// Is there an address for the channel?
     Address,
+    /// Do the business's limits on sms allow it?
+    Limits,
     /// Does another channel stand before it in the cascade (S4)?
     Cascade,
     /// Does the client have a future booking, so that no invitation is needed (S1)?

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::chain;
-use app::ports::{ClientBookings, Provider, Read, SetTimer, WriteFacts, WriteLedger};
+use app::ports::{ClientBookings, Meter, Provider, Read, SetTimer, WriteFacts, WriteLedger};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
@@ -17,7 +17,7 @@ use crate::now;
 /// # Errors
 /// None: each record's failure is reported in the answer.
 pub async fn deliver_batch(
-    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + Meter),
     timers: &impl SetTimer,
     provider: &impl Provider,
     event: LambdaEvent<SqsEvent>,

@@ -57,9 +57,9 @@ impl World {
                     let waiting = matches!(message.status, MessageStatus::Planned | MessageStatus::Deferred);
                     let standing = MessageState {
                         status: format!("{:?} {:?}", message.status, message.reason),
-                        paid: message.channel.is_paid(),
+                        paid: message.channel.sends_once(),
                         waits: waiting && state.has_timer(&format!("message-{}", message.id), message.due),
-                        left: state.left.get(&message.id).copied().unwrap_or(0),
+                        left: state.left_of(message),
                         uncertain: state.uncertain.contains(&message.id),
                     };
                     end.messages.insert(label(message), standing);

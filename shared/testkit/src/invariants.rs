@@ -16,9 +16,7 @@ use crate::world::{Changed, State, World};
 pub(crate) fn check(state: &mut State) {
     let mut found = Vec::new();
     left_at_most_once(state, &mut found);
-    if !state.losses {
-        nobody_is_forgotten(state, &mut found);
-    }
+    nobody_is_forgotten(state, &mut found);
     for violation in found {
         if !state.violations.contains(&violation) {
             state.violations.push(violation);
@@ -30,7 +28,7 @@ pub(crate) fn check(state: &mut State) {
 fn left_at_most_once(state: &State, found: &mut Vec<String>) {
     for (id, times) in state.left.iter().filter(|(_, times)| **times > 1) {
         let Some(message) = state.message(id) else { continue };
-        if message.channel.is_paid() || !state.uncertain.contains(id) {
+        if message.channel.sends_once() || !state.uncertain.contains(id) {
             found.push(format!("{} left {times} times", label(message)));
         }
     }
@@ -179,15 +177,19 @@ impl World {
         let state = self.state();
         assert!(state.queue.is_empty() && state.timers.is_empty(), "something is still under way");
         for message in state.messages() {
-            let left = state.left.get(&message.id).copied().unwrap_or(0);
+            let left = state.left_of(message);
             let uncertain = state.uncertain.contains(&message.id);
             let agrees = match message.status {
-                MessageStatus::Accepted => left == 1 || (left > 1 && uncertain),
-                MessageStatus::Unknown => uncertain && (left <= 1 || !message.channel.is_paid()),
+                MessageStatus::Accepted | MessageStatus::Delivered | MessageStatus::Read => {
+                    left == 1 || (left > 1 && uncertain)
+                }
+                MessageStatus::Unknown => uncertain && (left <= 1 || !message.channel.sends_once()),
                 // Sent perhaps, then put off by quiet hours, then no longer owed: the row tells of an attempt, and no more.
                 MessageStatus::Suppressed | MessageStatus::Superseded if message.attempts > 0 => {
                     left == 0 || (uncertain && message.channel.keeps_quiet_hours())
                 }
+                // The provider took it and reported later that it did not arrive.
+                MessageStatus::Failed if message.sent_at.is_some() => left == 1 || (left > 1 && uncertain),
                 MessageStatus::Suppressed | MessageStatus::Superseded | MessageStatus::Failed => left == 0,
                 _ => false,
             };

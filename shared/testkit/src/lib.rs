@@ -17,6 +17,7 @@
 
 pub mod disturb;
 pub mod end_state;
+mod feedback;
 pub mod invariants;
 pub mod platform;
 pub mod salon;

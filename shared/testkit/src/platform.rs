@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use app::assist::Staff;
 use app::check_booking::check_booking;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
@@ -11,7 +12,7 @@ use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
 use app::ports::{Due, DueWhat, NewId};
 use app::roll_out::roll_out;
-use app::sweep::{Swept, sweep};
+use domain::channel::Channel;
 use domain::ids::ClientId;
 use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
@@ -83,15 +84,15 @@ impl World {
             DueWhat::Message { .. } => {
                 let holder = self.new_id();
                 let shift = Shift { holder: &holder, wall, until: wall + INVOCATION };
-                let delivered = deliver(self, self, &self.carrier(due), due, shift).await;
+                let delivered = match &due.what {
+                    DueWhat::Message { channel: Channel::Assisted, .. } => {
+                        deliver(self, self, &Staff(self), due, shift).await
+                    }
+                    _ => deliver(self, self, &self.carrier(due), due, shift).await,
+                };
                 matches!(delivered, Ok(delivered) if !matches!(delivered, Delivered::Again(_)))
             }
         }
-    }
-
-    /// Sweeps as the sweeper does.
-    pub async fn sweep(&self) -> Swept {
-        sweep(self, self, self, self.now()).await
     }
 
     /// Receives the queue message that became visible first, if one is visible. It is hidden from now on, not gone.

@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use app::offer_slot::{Freed, freed};
 use app::ports::{
-    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, FindTimers, Item, Key,
-    Kind, List, Listed, NamedTimers, NewId, OpenRows, Page, Participation, PortError, Provider,
-    ProviderError, Read, ReadLedger, Refs, SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List,
+    Listed, NewId, Outgoing, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger,
+    Receipt, Refs, SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
 use domain::booking::Booking;
 use domain::channel::Channel;
@@ -30,11 +30,11 @@ use crate::turns::{Turns, turn};
 /// A call of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// [`Read`], [`List`], [`ReadLedger`], [`OpenRows`], [`ClientBookings`] or [`Calendar`].
+    /// [`Read`], [`List`], [`ReadLedger`], [`ClientBookings`] or [`Calendar`].
     Read,
     /// [`WriteFacts`] or [`WriteLedger`] with so many items.
     Write(usize),
-    /// [`SetTimer`], [`CancelTimer`] or [`FindTimers`].
+    /// [`SetTimer`] or [`CancelTimer`].
     Timer,
     /// [`Enqueue`].
     Enqueue,
@@ -207,12 +207,12 @@ pub struct State {
     pub(crate) uncertain: BTreeSet<MessageId>,
     /// See [`World::cancel_under_way`].
     pub(crate) cancelled_under_way: bool,
+    /// What was counted against limits.
+    pub(crate) meters: HashMap<(BusinessId, String), u64>,
     pub(crate) twice: bool,
     pub(crate) crashed: bool,
     pub(crate) violations: Vec<String>,
     pub(crate) turns: Turns,
-    /// See [`World::losses_happen`].
-    pub(crate) losses: bool,
     /// See [`World::check_less`].
     checks_all: bool,
     calls: Vec<Call>,
@@ -249,6 +249,15 @@ impl State {
         self.ids += 1;
         let visible_at = self.wall + SignedDuration::from_secs(i64::from(delay_seconds));
         self.queue.push(Queued { id: self.ids, due, visible_at });
+    }
+
+    /// How often a message left; an assisted one left when it became a task for staff.
+    pub(crate) fn left_of(&self, message: &Message) -> usize {
+        let key = Key::Task(message.business_id.clone(), message.id.as_str().parse().unwrap());
+        match message.channel {
+            Channel::Assisted => usize::from(self.items.get(&key).is_some()),
+            _ => self.left.get(&message.id).copied().unwrap_or(0),
+        }
     }
 
     /// What goes wrong at a call.
@@ -314,11 +323,11 @@ impl World {
                 left: HashMap::new(),
                 uncertain: BTreeSet::new(),
                 cancelled_under_way: false,
+                meters: HashMap::new(),
                 twice: false,
                 crashed: false,
                 violations: Vec::new(),
                 turns: Turns::default(),
-                losses: false,
                 checks_all: true,
                 calls: Vec::new(),
                 planned: Planned::default(),
@@ -455,23 +464,6 @@ impl World {
         self.state().happened.clone()
     }
 
-    /// Timers and queue messages get lost in this test: from now on it is no violation that nothing will bring a row. What stands when all is
-    /// over is compared as ever.
-    pub fn losses_happen(&self) {
-        self.state().losses = true;
-    }
-
-    /// Loses the timers that `which` says, and lets [losses happen](Self::losses_happen).
-    pub fn lose_timers(&self, which: impl Fn(&Due) -> bool) {
-        self.losses_happen();
-        let mut state = self.state();
-        let lost: Vec<String> = state.timers.values().filter(|due| which(due)).map(Due::timer_name).collect();
-        assert!(!lost.is_empty(), "there is nothing to lose");
-        for name in lost {
-            state.timers.remove(&name);
-        }
-    }
-
     /// From now on neither the [invariants](crate::invariants) are checked after every call, nor whether all that is written reads back the
     /// same: for worlds that are looked at from outside, and large.
     pub fn check_less(&self) {
@@ -566,7 +558,7 @@ impl World {
         }
     }
 
-    async fn port<T: Send>(
+    pub(crate) async fn port<T: Send>(
         &self,
         call: Call,
         effect: impl Fn(&mut State) -> T + Send,
@@ -723,34 +715,9 @@ impl Calendar for World {
 }
 
 impl SetTimer for World {
-    async fn set_timer(&self, due: &Due) -> Result<bool, PortError> {
+    async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
         assert!(due.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
-        self.port(Call::Timer, |state| state.timers.set(due, state.wall)).await
-    }
-}
-
-impl FindTimers for World {
-    async fn timers_named(&self, prefix: &str) -> Result<NamedTimers, PortError> {
-        self.port(Call::Timer, |state| state.timers.named(prefix)).await
-    }
-
-    async fn timer(&self, name: &str) -> Result<Option<Due>, PortError> {
-        self.port(Call::Timer, |state| state.timers.get(name).cloned()).await
-    }
-}
-
-impl OpenRows for World {
-    async fn open_rows(
-        &self,
-        shard: u8,
-        after: &(Timestamp, Option<Key>),
-        until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Key)>, PortError> {
-        self.port(Call::Read, |state| {
-            let rows = state.items.open_rows(shard, after).take_while(|(due, _)| *due < until);
-            rows.take(100).map(|(due, key)| (due, key.clone())).collect()
-        })
-        .await
+        self.port(Call::Timer, |state| state.timers.set(due)).await
     }
 }
 
@@ -792,18 +759,15 @@ pub struct Carrier<'a> {
 }
 
 impl Provider for Carrier<'_> {
-    async fn send(&self, to: &Address, content: &Content) -> Result<String, ProviderError> {
-        let fits = matches!(
-            (to, content),
-            (Address::Email(_), Content::Email { .. })
-                | (Address::Sms(_), Content::Sms { .. })
-                | (Address::Push(_), Content::Push { .. })
-        );
-        assert!(fits, "the text is for another channel than the address");
-        let channel = match to {
-            Address::Email(_) => Channel::Email,
-            Address::Sms(_) => Channel::Sms,
-            Address::Push(_) => Channel::Push,
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
+        let Outgoing { to, content, .. } = outgoing;
+        let channel = match (to, content) {
+            (Address::Email(_), Content::Email { .. }) => Channel::Email,
+            (Address::Sms(_), Content::Sms { .. }) => Channel::Sms,
+            (Address::Push(_), Content::Push { .. }) => Channel::Push,
+            (Address::Whatsapp { .. }, Content::Whatsapp { .. }) => Channel::Whatsapp,
+            (Address::Telegram { .. }, Content::Telegram { .. }) => Channel::Telegram,
+            _ => panic!("the text is for another channel than the address"),
         };
         let taken = self.world.call(Call::Send(channel), |state| {
             let message = state.message(&self.message_id).expect("what leaves is in the ledger").clone();
@@ -817,7 +781,7 @@ impl Provider for Carrier<'_> {
             invariants::check_leaving(state, &sent.message);
             state.outbox.push(sent);
             *state.left.entry(self.message_id.clone()).or_default() += 1;
-            Ok(format!("provider-{}", state.outbox.len()))
+            Ok(Receipt { provider_id: format!("provider-{}", state.outbox.len()), dead_devices: vec![] })
         });
         taken.await.map_err(|refused| match refused {
             Refused::Throttled => ProviderError::Throttled("as planned".into()),

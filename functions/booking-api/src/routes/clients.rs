@@ -32,7 +32,7 @@ async fn list_clients(
 }
 
 async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
-    let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new(), Vec::new());
+    let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, None);
     made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), &[]).await?)
 }
 
@@ -48,8 +48,7 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
     let change = |before: Option<Item>| match before {
         Some(Item::Client(before)) => {
             let (business_id, id) = (business_id.clone(), client.clone());
-            let Client { devices, suppressions, .. } = before;
-            Ok(Item::Client(call.body.clone().with_id(business_id, id, devices, suppressions)))
+            Ok(Item::Client(call.body.clone().with_id(business_id, id, Some(&before))))
         }
         _ => Err(AppError::NotFound { what: "client" }),
     };

@@ -98,7 +98,7 @@ async fn patch_business(
     let about = Key::Business(call.caller.business_id.clone());
     let change = |settings: Settings| match settings.item {
         Some(Item::Business(business)) => {
-            Ok(Settings { item: Some(Item::Business(call.body.apply(business))), ..settings })
+            Ok(Settings { item: Some(Item::Business(call.body.apply(business)?)), ..settings })
         }
         _ => Err(AppError::NotFound { what: "business" }),
     };

@@ -24,8 +24,10 @@ use crate::business::Locale;
 use crate::calendar::Calendar;
 use crate::channel::Channel;
 use crate::ids::BusinessId;
+use crate::messenger::WhatsappTemplate;
 use crate::notification_type::{Audience, NotificationType};
 use crate::resource::ResourceKind;
+use crate::task::TaskLink;
 use crate::text::{Link, Name};
 
 /// The longest text a business may write, in characters, unfilled.
@@ -36,6 +38,9 @@ pub const MAX_SMS: usize = 1_600;
 
 /// The longest body of a push message, in characters: with the rest it must fit the 4 KB that APNs and FCM take.
 pub const MAX_PUSH: usize = 1_000;
+
+/// The longest message in a messenger, in characters. Source: <https://core.telegram.org/bots/api#sendmessage>; WhatsApp takes as many.
+pub const MAX_CHAT: usize = 4_096;
 
 /// The most that [`Templates`] of one type may hold, in bytes of text: they are kept as one item.
 pub const MAX_TEMPLATES: usize = 65_536;
@@ -67,14 +72,89 @@ pub enum Content {
         title: String,
         /// The body, at most [`MAX_PUSH`] characters.
         body: String,
+        /// What opens when the reader taps on it. [`render`] leaves it out; whoever knows the business's app adds it.
+        link: Option<String>,
     },
+    /// A WhatsApp message.
+    Whatsapp {
+        /// The approved template and what goes into it; without one it is written freely, which WhatsApp allows for a day after the
+        /// client's own message.
+        template: Option<FilledTemplate>,
+        /// The text; with a template, what we put into it.
+        text: String,
+    },
+    /// A Telegram message.
+    Telegram {
+        /// The text, at most [`MAX_CHAT`] characters.
+        text: String,
+        /// The buttons under it. [`render`] leaves them out; whoever knows the booking adds them.
+        buttons: Vec<Button>,
+    },
+    /// A text for staff to send by hand (S67).
+    Assisted {
+        /// The text, at most [`MAX_SMS`] characters.
+        text: String,
+        /// Links that open it, addressed, in the app that sends it. [`render`] leaves them out; whoever knows the recipient adds them.
+        links: Vec<TaskLink>,
+    },
+}
+
+/// A WhatsApp template with what goes into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilledTemplate {
+    /// Its name.
+    pub name: String,
+    /// Its language code.
+    pub language: String,
+    /// What goes into the places of its body, in their order.
+    pub parameters: Vec<String>,
+    /// Whether its first two buttons answer with [`Action::Confirm`] and [`Action::Cancel`].
+    pub asks: bool,
+}
+
+/// A button under a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it does.
+    pub action: Action,
+    /// What the reader sees.
+    pub label: String,
+}
+
+/// What a client can do to the visit from within a messenger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The client will come.
+    Confirm,
+    /// The client calls the visit off.
+    Cancel,
+}
+
+impl Action {
+    /// The name in what messengers send back.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Confirm => "confirm",
+            Action::Cancel => "cancel",
+        }
+    }
+
+    /// The action of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Action::Confirm, Action::Cancel].into_iter().find(|action| action.name() == name)
+    }
 }
 
 impl Content {
     /// What the message log keeps.
     pub fn text(&self) -> &str {
         match self {
-            Content::Email { text, .. } | Content::Sms { text } | Content::Push { body: text, .. } => text,
+            Content::Email { text, .. }
+            | Content::Sms { text }
+            | Content::Push { body: text, .. }
+            | Content::Whatsapp { text, .. }
+            | Content::Telegram { text, .. }
+            | Content::Assisted { text, .. } => text,
         }
     }
 }
@@ -99,7 +179,7 @@ pub struct Templates {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnText {
-    /// For which channel: sms or push. The body of e-mails is fixed (S10).
+    /// For which channel: any but email. The body of e-mails is fixed (S10).
     pub channel: Channel,
     /// In which language.
     pub locale: Locale,
@@ -200,6 +280,17 @@ pub fn render(
         Channel::Email => email(&asked),
         Channel::Sms => sms(&asked),
         Channel::Push => push(&asked),
+        Channel::Whatsapp => {
+            chat(&asked, channel, MAX_CHAT).map(|text| Content::Whatsapp { template: None, text })
+        }
+        Channel::Telegram => {
+            chat(&asked, channel, MAX_CHAT).map(|text| Content::Telegram { text, buttons: vec![] })
+        }
+        // What staff sends from a number of their own says who writes, as an sms does.
+        Channel::Assisted => chat(&asked, channel, MAX_SMS).map(|text| Content::Assisted {
+            text: format!("{}: {text}", asked.values.business.name),
+            links: vec![],
+        }),
     };
     content.map_err(|source| TemplateError { kind, channel, source })
 }
@@ -236,11 +327,74 @@ fn sms(asked: &Asked<'_>) -> Result<Content, Unfilled> {
 }
 
 fn push(asked: &Asked<'_>) -> Result<Content, Unfilled> {
-    let body = match own_text(asked, Channel::Push) {
+    let body = chat(asked, Channel::Push, MAX_PUSH)?;
+    Ok(Content::Push { title: asked.values.business.name.to_owned(), body, link: None })
+}
+
+/// A text where the reader sees who writes beside it.
+fn chat(asked: &Asked<'_>, channel: Channel, most: usize) -> Result<String, Unfilled> {
+    let text = match own_text(asked, channel) {
         Some(own) => fill_own(own, asked)?,
         None => our_text(asked)?,
     };
-    Ok(Content::Push { title: asked.values.business.name.to_owned(), body: fitting(body, MAX_PUSH)? })
+    fitting(text, most)
+}
+
+/// Fills the places of a WhatsApp template.
+///
+/// # Errors
+/// [`TemplateError`] as [`render`].
+pub fn fill_whatsapp(
+    values: &Values<'_>,
+    locale: Locale,
+    kind: NotificationType,
+    template: &WhatsappTemplate,
+) -> Result<Content, TemplateError> {
+    let channel = Channel::Whatsapp;
+    let asked = Asked { values, context: values.context(locale, kind), locale, kind, own: None };
+    let parameters: Result<Vec<String>, Unfilled> = template
+        .parameters
+        .iter()
+        // A place takes no line breaks. <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
+        .map(|text| fill_own(text, &asked).and_then(|text| fitting(one_line(&text), MAX_SMS)))
+        .collect();
+    let parameters = parameters.map_err(|source| TemplateError { kind, channel, source })?;
+    let text = format!("[{}] {}", template.name.as_str(), parameters.join(" | "));
+    let filled = FilledTemplate {
+        name: template.name.as_str().to_owned(),
+        language: template.language(locale).to_owned(),
+        parameters,
+        asks: template.asks,
+    };
+    Ok(Content::Whatsapp { template: Some(filled), text })
+}
+
+/// The buttons that go with a type's message: the links of its e-mail that a messenger can do by itself.
+pub fn buttons(kind: NotificationType, locale: Locale) -> Vec<Button> {
+    let of_link =
+        |(name, label): (&str, &str)| Some(Button { action: Action::named(name)?, label: label.to_owned() });
+    builtin::links(kind, locale).filter_map(of_link).collect()
+}
+
+/// Checks what goes into the places of a WhatsApp template.
+///
+/// # Errors
+/// [`InvalidTemplate`] names the parameter that is wrong, as `parameters[0]`.
+pub fn check_whatsapp(template: &WhatsappTemplate, kind: NotificationType) -> Result<(), InvalidTemplate> {
+    if template.parameters.len() > 20 {
+        let words = "expected at most 20".to_owned();
+        return Err(InvalidTemplate { path: "parameters".to_owned(), words, at: None });
+    }
+    for (number, text) in template.parameters.iter().enumerate() {
+        for locale in [Locale::En, Locale::Ru] {
+            try_out(text, kind, locale, MAX_SMS).map_err(|mistake| InvalidTemplate {
+                path: format!("parameters[{number}]"),
+                words: mistake.words,
+                at: mistake.at,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The text the business has written for a channel.
@@ -410,10 +564,12 @@ impl Templates {
         let plain = |words: &str| Mistake { words: words.to_owned(), at: None };
         for (number, it) in self.texts.iter().enumerate() {
             let most = match it.channel {
-                Channel::Sms => MAX_SMS,
+                Channel::Sms | Channel::Assisted => MAX_SMS,
                 Channel::Push => MAX_PUSH,
+                Channel::Whatsapp | Channel::Telegram => MAX_CHAT,
                 Channel::Email => {
-                    return Err(invalid(format!("texts[{number}].channel"), plain("expected sms or push")));
+                    let words = "expected a channel other than email, whose text is fixed";
+                    return Err(invalid(format!("texts[{number}].channel"), plain(words)));
                 }
             };
             let same = |other: &&OwnText| {

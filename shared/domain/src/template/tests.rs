@@ -85,7 +85,8 @@ fn every_default_text_is_as_it_was_read() {
                                 format!("Subject: {subject}\n{headers:?}\n\n{text}\n\n")
                             }
                             Ok(Content::Sms { text }) => format!("{text}\n\n"),
-                            Ok(Content::Push { title, body }) => format!("[{title}] {body}\n\n"),
+                            Ok(Content::Push { title, body, .. }) => format!("[{title}] {body}\n\n"),
+                            Ok(other) => panic!("{other:?}"),
                             Err(error) => format!("{error}\n\n"),
                         };
                     }

@@ -304,7 +304,7 @@ fn edit_catalogue_updates() {
                     let edit = Edit { business_id, once: Some(&once), if_match: Some(1), now: world.now() };
                     let key = Key::Business(salon_id());
                     edit_catalogue::update(world, edit, key, &[], |before| match before {
-                        Some(Item::Business(business)) => Ok(Item::Business(patch.apply(business))),
+                        Some(Item::Business(business)) => patch.apply(business).map(Item::Business),
                         _ => Err(AppError::NotFound { what: "business" }),
                     })
                     .await

@@ -8,7 +8,6 @@ mod once;
 mod random;
 mod refused;
 mod settings;
-mod sweep;
 mod tenants;
 mod waitlist;
 mod world;

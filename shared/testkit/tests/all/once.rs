@@ -88,7 +88,7 @@ fn an_edit_of_an_older_version_is_refused() {
         let edit = Edit { business_id: &business_id, once: None, if_match: Some(1), now: world.now() };
         let patch = BusinessPatch { sms_enabled: Some(false), ..BusinessPatch::default() };
         edit_catalogue::update(&world, edit, Key::Business(salon_id()), &[], move |before| match before {
-            Some(Item::Business(business)) => Ok(Item::Business(patch.apply(business))),
+            Some(Item::Business(business)) => patch.apply(business).map(Item::Business),
             _ => Err(AppError::NotFound { what: "business" }),
         })
     };

@@ -167,7 +167,7 @@ fn play(world: &World, number: usize, act: &Act) {
         Act::TakeSms(on) => edit(world, Key::Business(salon_id()), |item| match item {
             Some(Item::Business(business)) => {
                 let patch = BusinessPatch { sms_enabled: Some(*on), ..BusinessPatch::default() };
-                Item::Business(patch.apply(business))
+                Item::Business(patch.apply(business).unwrap())
             }
             other => panic!("{other:?}"),
         }),

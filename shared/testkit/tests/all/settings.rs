@@ -74,7 +74,7 @@ fn patch_of(json: Value) -> impl Fn(Settings) -> Result<Settings, AppError> {
     let patch: BusinessPatch = read(json);
     move |settings| match settings.item {
         Some(Item::Business(business)) => {
-            Ok(Settings { item: Some(Item::Business(patch.apply(business))), ..settings })
+            Ok(Settings { item: Some(Item::Business(patch.apply(business)?)), ..settings })
         }
         _ => Err(AppError::NotFound { what: "business" }),
     }

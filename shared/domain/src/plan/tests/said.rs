@@ -209,7 +209,8 @@ fn rows_read_back_as_they_were_written() {
     assert_eq!(serde_json::from_str::<Client>(&client).unwrap(), facts.clients[0]);
     let service = serde_json::to_string(&facts.service).unwrap();
     assert!(service.contains(r#""rebooking_after":"21d""#), "{service}");
-    assert!(Channel::Sms.is_paid() && !Channel::Email.is_paid() && !Channel::Push.is_paid());
+    let once: Vec<_> = Channel::ALL.into_iter().filter(|channel| channel.sends_once()).collect();
+    assert_eq!(once, [Channel::Sms, Channel::Whatsapp, Channel::Telegram]);
 }
 
 #[rstest]

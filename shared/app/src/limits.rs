@@ -1,0 +1,86 @@
+//! What a business allows itself in sms: counted as they are claimed, before they leave.
+//!
+//! An sms is counted at its first attempt. A run that dies between the count and the claim has counted one too many, which errs on the side of
+//! the bill.
+
+use domain::business::Business;
+use domain::message::Message;
+use domain::task::{Task, TaskKind};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ports::{Count, Meter, PortError};
+
+/// Which limit would be passed.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// The number has had its sms for the day.
+    Number,
+    /// The month's money is spent; with the task that tells staff.
+    Month(Task),
+}
+
+/// Counts an sms that is about to leave at `now` (UTC), unless a limit stands against it. No call where the business has no limits.
+pub(crate) async fn count_sms(
+    meter: &impl Meter,
+    business: &Business,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Option<Over>, PortError> {
+    let (Some(_), Some(phone), 0) = (message.segments, &message.address, message.attempts) else {
+        return Ok(None);
+    };
+    let (limits, day) = (&business.sms_limits, now.to_zoned(TimeZone::UTC).date());
+    let mut counts = Vec::new();
+    if let Some(most) = limits.per_number_and_day {
+        counts.push(Count {
+            what: format!("SMS#{day}#{phone}"),
+            add: 1,
+            most: u64::from(most),
+            expires_at: now + SignedDuration::from_hours(48),
+        });
+    }
+    let month = format!("{:04}-{:02}", day.year(), day.month());
+    // A price in another currency, or none, counts for nothing: the limit is in the currency of the price table.
+    let price = message
+        .estimate
+        .as_ref()
+        .filter(|price| limits.per_month.as_ref().is_some_and(|most| most.currency == price.currency));
+    let of_month = counts.len();
+    if let (Some(price), Some(most)) = (price, &limits.per_month) {
+        counts.push(Count {
+            what: format!("SMS#{month}"),
+            add: u64::try_from(price.thousandths).unwrap_or(0),
+            most: u64::try_from(most.minor).unwrap_or(0).saturating_mul(1000),
+            expires_at: now + SignedDuration::from_hours(24 * 62),
+        });
+    }
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    match meter.count(&business.id, &counts).await? {
+        None => Ok(None),
+        Some(over) if over < of_month => Ok(Some(Over::Number)),
+        Some(_) => spending_task(business, &month, now).map(|task| Some(Over::Month(task))),
+    }
+}
+
+/// One task for each month, however many sms wait.
+fn spending_task(business: &Business, month: &str, now: Timestamp) -> Result<Task, PortError> {
+    let id = format!("sms-limit-{month}").parse().map_err(|_| PortError::Permanent {
+        operation: "making a task",
+        source: "the month makes no task id".into(),
+    })?;
+    Ok(Task {
+        business_id: business.id.clone(),
+        id,
+        kind: TaskKind::SpendingLimit,
+        subject: None,
+        client_ids: Vec::new(),
+        since: now,
+        message_id: None,
+        text: None,
+        links: Vec::new(),
+        closed: None,
+    })
+}
