@@ -509,8 +509,10 @@ impl Template {
             if !HANDLED.contains(&kind) && !WITHOUT_LOCAL_EFFECT.contains(&kind) {
                 return Err(StackError::template(path, format!("resource type {kind:?} cannot run locally")));
             }
+            // Whether it exists makes no difference here.
+            let conditional = WITHOUT_LOCAL_EFFECT.contains(&kind) || is_email_subscription(resource);
             for attribute in resource.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
-                if !ATTRIBUTES.contains(&attribute) {
+                if !ATTRIBUTES.contains(&attribute) && !(attribute == "Condition" && conditional) {
                     return Err(StackError::template(
                         format!("{path}.{attribute}"),
                         "not understood locally",
@@ -659,6 +661,11 @@ impl Template {
     }
 }
 
+/// A person's address that a topic sends to: nothing leaves this machine.
+fn is_email_subscription(resource: &Value) -> bool {
+    resource["Type"] == "AWS::SNS::Subscription" && resource["Properties"]["Protocol"] == "email"
+}
+
 /// The name CloudFormation would make up, without its random tail.
 fn physical_name(logical_id: &str) -> String {
     format!("{STACK_NAME}-{logical_id}")
@@ -735,12 +742,13 @@ fn long_form(yaml: yaml_serde::Value, path: &str) -> Result<Value, StackError> {
 }
 
 fn check_top_level(root: &Value) -> Result<(), StackError> {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "AWSTemplateFormatVersion",
         "Transform",
         "Description",
         "Metadata",
         "Parameters",
+        "Conditions",
         "Globals",
         "Resources",
         "Outputs",
@@ -890,10 +898,62 @@ mod tests {
         assert!(mapping.bisect && mapping.report_failures);
     }
 
+    /// The queue that an alarm of the template watches: whether anything is in it, and who is told.
+    fn watched(alarm: &Value) -> Option<&str> {
+        let alarm = &alarm["Properties"];
+        let watches = alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+            && alarm["Threshold"] == 1
+            && alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+            && alarm["AlarmActions"] == json!([{ "Ref": "AlarmTopic" }]);
+        let dimension = &alarm["Dimensions"][0];
+        let name = dimension["Value"]["Fn::GetAtt"].as_str().filter(|_| dimension["Name"] == "QueueName");
+        name.filter(|_| watches)?.strip_suffix(".QueueName")
+    }
+
+    #[test]
+    fn every_queue_that_is_worked_on_has_a_dlq_and_every_queue_that_is_not_has_an_alarm() {
+        let template = real();
+        let watched: BTreeSet<&str> = template
+            .of_type("AWS::CloudWatch::Alarm")
+            .filter_map(|id| watched(&template.root["Resources"][id]))
+            .collect();
+        let (queues, functions) = (template.queues().unwrap(), template.functions().unwrap());
+        let worked_on = |queue: &Queue| {
+            functions.iter().find(|function| {
+                function
+                    .queues
+                    .iter()
+                    .any(|mapping| mapping.queue_arn == queue.arn && mapping.report_failures)
+            })
+        };
+        let mut dlqs = BTreeSet::new();
+        for queue in &queues {
+            let Queue { logical_id, visibility_timeout, retention, .. } = queue;
+            match (&queue.redrive, worked_on(queue)) {
+                (Some((receptions, dlq)), Some(function)) => {
+                    assert!(*receptions >= 5, "{logical_id} gives up too soon");
+                    let least = function.timeout.as_secs() * 6;
+                    assert!(u64::from(*visibility_timeout) >= least, "{logical_id} is visible too soon");
+                    let dlq = queues.iter().find(|queue| queue.arn == *dlq).unwrap();
+                    assert!(dlq.redrive.is_none() && dlq.retention > *retention, "{logical_id}: {dlq:?}");
+                    assert!(dlqs.insert(&dlq.logical_id), "{} is for one queue", dlq.logical_id);
+                }
+                (None, None) => {
+                    assert!(watched.contains(logical_id.as_str()), "{logical_id} has no alarm");
+                    assert_eq!(*retention, 1_209_600, "{logical_id} is kept for fourteen days");
+                }
+                (redrive, function) => {
+                    panic!("{logical_id}: {redrive:?}, worked on by {:?}", function.map(|it| &it.name))
+                }
+            }
+        }
+        assert!(dlqs.len() >= 4, "{dlqs:?}");
+    }
+
     #[test]
     fn what_is_not_understood_is_named_with_its_path() {
         for (text, expected) in [
-            ("Conditions: {}", "template: Conditions: not understood locally"),
+            ("Mappings: {}", "template: Mappings: not understood locally"),
             (
                 "Resources: { Bus: { Type: 'AWS::Events::EventBus' } }",
                 "template: Resources.Bus: resource type \"AWS::Events::EventBus\" cannot run locally",

@@ -31,6 +31,7 @@ pub mod preview_template;
 pub mod roll_out;
 mod settle;
 pub mod suppress;
+pub mod sweep;
 pub mod take_report;
 pub mod timeline;
 pub mod upload_image;

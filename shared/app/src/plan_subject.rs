@@ -115,17 +115,20 @@ impl Ledger {
     }
 }
 
-fn waits(message: &Message) -> bool {
+/// Whether a message waits for a timer.
+pub(crate) fn waits(message: &Message) -> bool {
     matches!(message.status, MessageStatus::Planned | MessageStatus::Deferred)
 }
 
-fn due_of(message: &Message, refs: &Refs) -> Due {
+/// What brings a message: into its queue, at its time.
+pub(crate) fn due_of(message: &Message, refs: &Refs) -> Due {
     let what =
         DueWhat::Message { message_id: message.id.clone(), channel: message.channel, kind: message.kind };
     Due { what, refs: refs.clone(), at: message.due }
 }
 
-fn due_of_check(check: &CheckRow, refs: &Refs) -> Due {
+/// What brings a check.
+pub(crate) fn due_of_check(check: &CheckRow, refs: &Refs) -> Due {
     let what = DueWhat::Check { check_id: check.id.clone(), kind: check.kind };
     Due { what, refs: refs.clone(), at: check.due }
 }
@@ -145,7 +148,7 @@ async fn set_timers(
         if due.at <= now + QUEUED_AHEAD {
             enqueue(queues, due, now).await
         } else {
-            timers.set_timer(&due).await
+            timers.set_timer(&due).await.map(|_| ())
         }
     }))
     .await

@@ -522,6 +522,19 @@ pub trait WriteLedger: Sync {
     fn write_ledger(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
+/// Finds the rows that wait or are under way: the ones that [`open_due`](crate::sweep::open_due) gives an instant.
+pub trait OpenRows: Sync {
+    /// At most 100 rows of a shard (0 to 15, by the first hex digit of the row's id) that are due after `after.0` (UTC), or due then and have a
+    /// greater id than `after.1`, and before `until` (UTC), earliest first. Fewer than 100 mean that there are no more. Up to a second or so
+    /// behind.
+    fn open_rows(
+        &self,
+        shard: u8,
+        after: &(Timestamp, Option<Key>),
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, Key)>, PortError>> + Send;
+}
+
 /// A message in the ledger, named. In front of it stands whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MessageRef {
@@ -755,14 +768,32 @@ impl std::fmt::Display for DueWhat {
 
 /// Sets timers: something arrives in its queue at its time.
 pub trait SetTimer: Sync {
-    /// Sets a timer for `due.what` at `due.at`; one that is there already stays.
-    fn set_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Sets a timer for `due.what` at `due.at`; one that is there already stays. Answers whether it was set anew.
+    fn set_timer(&self, due: &Due) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// Withdraws timers.
 pub trait CancelTimer: Sync {
     /// Withdraws the timer for `due.what` at `due.at`; one that is not there is withdrawn already.
     fn cancel_timer(&self, due: &Due) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Looks through the timers that are set.
+pub trait FindTimers: Sync {
+    /// Timers whose names start with `prefix`, in no order: at most 100.
+    fn timers_named(&self, prefix: &str) -> impl Future<Output = Result<NamedTimers, PortError>> + Send;
+
+    /// What the timer of this name brings. `None` when it is gone, or is none that [`SetTimer`] sets.
+    fn timer(&self, name: &str) -> impl Future<Output = Result<Option<Due>, PortError>> + Send;
+}
+
+/// Timers found by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedTimers {
+    /// The name of each, and since when it is set (UTC).
+    pub timers: Vec<(String, Timestamp)>,
+    /// Whether there are more of that name.
+    pub more: bool,
 }
 
 /// Puts what is due now into its queue.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::load_facts::Loaded;
 use crate::ports::{
-    Due, DueWhat, Expect, Item, PortError, Refs, SetTimer, Stored, Write, WriteError, WriteFacts, first,
+    Due, DueWhat, Expect, Item, Refs, SetTimer, Stored, Write, WriteError, WriteFacts, first,
 };
 
 /// Makes what follows from a message's status, and from a report that is a `cause` to suppress its address, stand at `now` (UTC):
@@ -30,8 +30,8 @@ pub(crate) async fn settle(
     cause: Option<Cause>,
     now: Timestamp,
 ) -> Result<(), WriteError> {
-    if let (MessageStatus::Accepted, Some(at)) = (message.status, message.undelivered_at) {
-        timers.set_timer(&look_again(loaded, message, at)?).await?;
+    if let Some(due) = delivery_check(message, &Refs::from(&loaded.facts)) {
+        timers.set_timer(&due).await?;
     }
     let mut writes = Vec::new();
     if let Some(item) = of_subject(loaded, message, now) {
@@ -46,17 +46,11 @@ pub(crate) async fn settle(
     if writes.is_empty() { Ok(()) } else { store.write_facts(writes).await }
 }
 
-/// The check that looks whether a message was seen to arrive.
-fn look_again(loaded: &Loaded, message: &Message, at: Timestamp) -> Result<Due, PortError> {
-    let check_id = message.id.as_str().parse().map_err(|_| PortError::Permanent {
-        operation: "setting a timer",
-        source: "the message's id is no check id".into(),
-    })?;
-    Ok(Due {
-        what: DueWhat::Check { check_id, kind: CheckKind::Undelivered },
-        refs: Refs::from(&loaded.facts),
-        at,
-    })
+/// The check that looks whether a message was seen to arrive, if one is called for. It has no row of its own, and the message's id.
+pub(crate) fn delivery_check(message: &Message, refs: &Refs) -> Option<Due> {
+    let at = message.undelivered_at.filter(|_| message.status == MessageStatus::Accepted)?;
+    let check_id = message.id.as_str().parse().ok()?;
+    Some(Due { what: DueWhat::Check { check_id, kind: CheckKind::Undelivered }, refs: refs.clone(), at })
 }
 
 fn of_subject(loaded: &Loaded, message: &Message, now: Timestamp) -> Option<Item> {

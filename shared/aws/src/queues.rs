@@ -25,6 +25,38 @@ pub struct PerQueue {
 }
 
 impl PerQueue {
+    /// The URLs of all, by the variables that the template gives to a function that queues.
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn urls<E>(variable: impl Fn(&'static str) -> Result<String, E>) -> Result<Self, E> {
+        Ok(Self {
+            email: variable("EMAIL_QUEUE_URL")?,
+            sms: variable("SMS_QUEUE_URL")?,
+            push: variable("PUSH_QUEUE_URL")?,
+            whatsapp: variable("WHATSAPP_QUEUE_URL")?,
+            telegram: variable("TELEGRAM_QUEUE_URL")?,
+            assisted: variable("ASSISTED_QUEUE_URL")?,
+            check: variable("CHECK_QUEUE_URL")?,
+        })
+    }
+
+    /// The ARNs of all, by the variables that the template gives to a function that sets timers for all.
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn arns<E>(variable: impl Fn(&'static str) -> Result<String, E>) -> Result<Self, E> {
+        Ok(Self {
+            email: variable("EMAIL_QUEUE_ARN")?,
+            sms: variable("SMS_QUEUE_ARN")?,
+            push: variable("PUSH_QUEUE_ARN")?,
+            whatsapp: variable("WHATSAPP_QUEUE_ARN")?,
+            telegram: variable("TELEGRAM_QUEUE_ARN")?,
+            assisted: variable("ASSISTED_QUEUE_ARN")?,
+            check: variable("CHECK_QUEUE_ARN")?,
+        })
+    }
+
     /// For a function that knows of one queue only.
     pub fn only(queue: String) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! Timers on EventBridge Scheduler: one schedule for each, which puts what is due into its queue and deletes itself.
 
-use app::ports::{CancelTimer, Due, PortError, SetTimer};
+use app::ports::{CancelTimer, Due, FindTimers, NamedTimers, PortError, SetTimer};
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::SdkError;
 use aws_sdk_scheduler::types::{
@@ -16,8 +16,8 @@ use crate::queues::PerQueue;
 /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
 const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 
-/// [`SetTimer`] and [`CancelTimer`]. Needs `scheduler:CreateSchedule` in the group and `iam:PassRole` on the role, or
-/// `scheduler:DeleteSchedule`.
+/// [`SetTimer`], [`CancelTimer`] and [`FindTimers`]. Needs `scheduler:CreateSchedule` in the group and `iam:PassRole` on the role, or
+/// `scheduler:DeleteSchedule`, or `scheduler:ListSchedules` and `scheduler:GetSchedule`.
 #[derive(Debug, Clone)]
 pub struct Schedules {
     client: Client,
@@ -75,7 +75,7 @@ fn exactly() -> Result<FlexibleTimeWindow, PortError> {
 }
 
 impl SetTimer for Schedules {
-    async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
+    async fn set_timer(&self, due: &Due) -> Result<bool, PortError> {
         let created = self
             .client
             .create_schedule()
@@ -89,9 +89,9 @@ impl SetTimer for Schedules {
             .send()
             .await;
         match created {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             // The name says what and when: what is there is what was asked for, set by an earlier run.
-            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(()),
+            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
             Err(error) => Err(port_error("setting a timer", error)),
         }
     }
@@ -106,5 +106,66 @@ impl CancelTimer for Schedules {
             Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(()),
             Err(error) => Err(port_error("withdrawing a timer", error)),
         }
+    }
+}
+
+impl FindTimers for Schedules {
+    async fn timers_named(&self, prefix: &str) -> Result<NamedTimers, PortError> {
+        let operation = "finding timers";
+        let listed = self
+            .client
+            .list_schedules()
+            .group_name(&self.group)
+            .name_prefix(prefix)
+            .max_results(100)
+            .send()
+            .await
+            .map_err(|error| port_error(operation, error))?;
+        let timers = listed.schedules().iter().filter_map(|schedule| {
+            let set_at = jiff::Timestamp::from_second(schedule.creation_date()?.secs()).ok()?;
+            Some((schedule.name()?.to_owned(), set_at))
+        });
+        Ok(NamedTimers { timers: timers.collect(), more: listed.next_token().is_some() })
+    }
+
+    async fn timer(&self, name: &str) -> Result<Option<Due>, PortError> {
+        let got = self.client.get_schedule().name(name).group_name(&self.group).send().await;
+        match got {
+            Ok(schedule) => {
+                Ok(schedule.target().and_then(Target::input).and_then(|input| due_in(name, input)))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
+            Err(error) => Err(port_error("looking at a timer", error)),
+        }
+    }
+}
+
+/// What a schedule brings: its input says all but the instant, which is in its name.
+fn due_in(name: &str, input: &str) -> Option<Due> {
+    let second = name.rsplit_once('-')?.1.parse().ok()?;
+    let at = jiff::Timestamp::from_second(second).ok()?;
+    let mut input: serde_json::Value = serde_json::from_str(input).ok()?;
+    input["at"] = at.to_string().into();
+    let due: Due = serde_json::from_value(input).ok()?;
+    (due.timer_name() == name).then_some(due)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_schedule_brings_is_read_back_from_its_input_and_its_name() {
+        let due: Due = serde_json::from_str(
+            r#"{"due":"check","check_id":"c","kind":"late","refs":{"business_id":"b","booking_id":"k"},"at":"2026-11-23T10:00:00.5Z"}"#,
+        )
+        .unwrap();
+        let mut input = serde_json::to_value(&due).unwrap();
+        input["at"] = SCHEDULED_TIME.into();
+        let found = due_in(&due.timer_name(), &input.to_string()).unwrap();
+        assert_eq!(found.timer_name(), due.timer_name());
+        assert_eq!((found.what, found.refs), (due.what, due.refs));
+        assert_eq!(due_in("check-another-1795428000", &input.to_string()), None);
+        assert_eq!(due_in("check-c-1795428000", "no JSON"), None);
     }
 }

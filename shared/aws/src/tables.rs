@@ -16,7 +16,9 @@
 //! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k`, `BUSINESS#b#OCCASION#o` | `MESSAGE#m`; `CHECK#c` |
 //!
 //! Indexes on `Bookings`: `by_client` (a client's parts in bookings by start), `by_month` (a business's bookings by start) and `by_phone` (clients by
-//! phone, of every business). On `Messages`: `by_provider` (a message by what its provider calls it).
+//! phone, of every business). On `Messages`: `by_provider` (a message by what its provider calls it), and `by_open` (what waits or is under way, of
+//! all businesses, by when it is due), which holds no other rows. It holds keys only: it is written when a row comes, moves in time or is settled,
+//! and not by what else changes of it, and whoever acts on it reads the row.
 //!
 //! Architecture invariant: the business is part of every key but those that tell the business: an API key, a number we write from.
 
@@ -25,9 +27,10 @@ mod feedback;
 use std::collections::HashMap;
 
 use app::ports::{
-    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, Page, Participation, PortError, Read,
-    ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, OpenRows, Page, Participation,
+    PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
+use app::sweep::{self, open_due, shard_of};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -71,6 +74,9 @@ const BY_CLIENT: &str = "by_client";
 
 /// The index of a business's bookings by start, a partition for each UTC month.
 const BY_MONTH: &str = "by_month";
+
+/// The index of the rows that wait or are under way, by when they are due, in sixteen partitions.
+const BY_OPEN: &str = "by_open";
 
 /// The index of clients by phone.
 const BY_PHONE: &str = "by_phone";
@@ -167,6 +173,7 @@ impl Tables {
         let (pk_name, sk_name) = match index {
             None => ("pk", "sk"),
             Some(BY_CLIENT) => ("client_pk", "client_sk"),
+            Some(BY_OPEN) => ("open_pk", "open_sk"),
             Some(BY_PHONE) => ("phone_pk", "sk"),
             Some(BY_PROVIDER) => ("provider_pk", "sk"),
             Some(_) => ("month_pk", "month_sk"),
@@ -384,6 +391,54 @@ fn of_calendar(row: &Row) -> Option<(Timestamp, BookingId)> {
     Some((Timestamp::from_second(second.parse().ok()?).ok()?, id.parse().ok()?))
 }
 
+fn open_shard(shard: u8) -> String {
+    format!("OPEN#{shard:x}")
+}
+
+/// Sorts by instant: of fixed width, so that texts compare as the instants do. `!` comes before whatever an id may go on with.
+fn open_key(due: Timestamp, id: &str) -> String {
+    format!("{:012}.{:09}#{id}", due.as_second(), due.subsec_nanosecond())
+}
+
+/// The id of a row of the ledger.
+fn ledger_id(key: &Key) -> &str {
+    match key {
+        Key::Message(_, _, id) => id.as_str(),
+        Key::Check(_, _, id) => id.as_str(),
+        _ => "",
+    }
+}
+
+/// When it is due, and the key, in a row of the open ones, which holds keys only.
+fn of_open(row: &Row) -> Option<(Timestamp, Key)> {
+    let text = |name: &str| row.get(name)?.as_s().ok();
+    let (due, _) = text("open_sk")?.split_once('#')?;
+    let (second, nanosecond) = due.split_once('.')?;
+    let due = Timestamp::new(second.parse().ok()?, nanosecond.parse().ok()?).ok()?;
+    Some((due, of_ledger(text("pk")?, text("sk")?)?))
+}
+
+/// The key of a row of the ledger, of which [`pk_sk`] makes these.
+fn of_ledger(pk: &str, sk: &str) -> Option<Key> {
+    let mut parts = pk.split('#');
+    let (Some("BUSINESS"), Some(business), Some(kind), Some(subject), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let business = business.parse().ok()?;
+    let subject = match kind {
+        "BOOKING" => SubjectId::Booking(subject.parse().ok()?),
+        "OCCASION" => SubjectId::Occasion(subject.parse().ok()?),
+        _ => return None,
+    };
+    match sk.split_once('#')? {
+        ("MESSAGE", id) => Some(Key::Message(business, subject, id.parse().ok()?)),
+        ("CHECK", id) => Some(Key::Check(business, subject, id.parse().ok()?)),
+        _ => None,
+    }
+}
+
 fn key_row(key: &Key) -> Row {
     let (pk, sk) = pk_sk(key);
     HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
@@ -407,6 +462,12 @@ fn row(write: &Write) -> Result<Row, PortError> {
         let month = month_key(&booking.business_id, first_of_month(booking.start));
         row.insert("month_pk".to_owned(), AttributeValue::S(month));
         row.insert("month_sk".to_owned(), AttributeValue::S(calendar_key(booking.start, Some(&booking.id))));
+    }
+    if let Some(due) = open_due(&write.item) {
+        let key = write.item.key();
+        let id = ledger_id(&key);
+        row.insert("open_pk".to_owned(), AttributeValue::S(open_shard(shard_of(id))));
+        row.insert("open_sk".to_owned(), AttributeValue::S(open_key(due, id)));
     }
     if let Item::Client(client) = &write.item
         && let Some(phone) = &client.phone
@@ -595,6 +656,31 @@ impl ReadLedger for Tables {
     }
 }
 
+impl OpenRows for Tables {
+    async fn open_rows(
+        &self,
+        shard: u8,
+        after: &(Timestamp, Option<Key>),
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, Key)>, PortError> {
+        let operation = "finding open rows";
+        let (due, key) = after;
+        let first =
+            open_key(*due, &key.as_ref().map_or("~".to_owned(), |key| format!("{}!", ledger_id(key))));
+        let query = Query {
+            table: &self.messages,
+            index: Some(BY_OPEN),
+            pk: open_shard(shard),
+            sk: SortKey::Between(first, open_key(until, "")),
+            after: None,
+            limit: i32::try_from(sweep::PAGE).ok(),
+        };
+        let (rows, _) = self.query(operation, query).await?;
+        let refused = || PortError::Permanent { operation, source: "not a row of the ledger".into() };
+        rows.iter().map(|row| of_open(row).ok_or_else(refused)).collect()
+    }
+}
+
 impl ClientBookings for Tables {
     async fn bookings_of(
         &self,
@@ -704,6 +790,44 @@ mod tests {
             assert!(pk == "BUSINESS#b1" || pk.starts_with("BUSINESS#b1#"), "{key:?} is at {pk}");
             assert!(seen.insert((pk, sk)), "{key:?} shares its place");
         }
+    }
+
+    #[test]
+    fn what_is_due_earlier_sorts_first_and_a_page_begins_after_the_last_row_of_the_one_before() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let rows = [
+            open_key(at("2026-11-23T09:59:59.9Z"), "f"),
+            open_key(at("2026-11-23T10:00:00Z"), "0a"),
+            open_key(at("2026-11-23T10:00:00Z"), "0a!"),
+            open_key(at("2026-11-23T10:00:00Z"), "0a-"),
+            open_key(at("2026-11-23T10:00:00Z"), "~"),
+            open_key(at("2026-11-23T10:00:00.000000001Z"), ""),
+            open_key(at("2026-11-23T10:00:00.000000001Z"), "0"),
+            open_key(at("2026-11-23T10:00:00.5Z"), "0"),
+            open_key(at("2026-11-23T10:00:01Z"), "0"),
+        ];
+        assert!(rows.is_sorted(), "{rows:?}");
+    }
+
+    #[test]
+    fn a_check_is_among_the_open_rows_until_it_is_withdrawn_and_its_key_is_read_from_there() {
+        let check = domain::message::CheckRow {
+            business_id: "b".parse().unwrap(),
+            subject: SubjectId::Occasion("o".parse().unwrap()),
+            id: "c0ffee".parse().unwrap(),
+            kind: domain::message::CheckKind::OfferEnds,
+            due: "2026-11-23T10:00:00.25Z".parse().unwrap(),
+            withdrawn: false,
+        };
+        let written = |check: &domain::message::CheckRow| {
+            row(&Write { item: Item::Check(check.clone()), expect: Expect::Absent }).unwrap()
+        };
+        let open = written(&check);
+        assert_eq!(open["open_pk"], AttributeValue::S("OPEN#c".into()));
+        assert_eq!(open["open_sk"], AttributeValue::S("001795428000.250000000#c0ffee".into()));
+        assert_eq!(of_open(&open), Some((check.due, Item::Check(check.clone()).key())));
+        let settled = written(&domain::message::CheckRow { withdrawn: true, ..check });
+        assert!(!settled.contains_key("open_pk") && !settled.contains_key("open_sk"));
     }
 
     #[test]

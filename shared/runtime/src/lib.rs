@@ -5,6 +5,7 @@ pub mod delivery;
 mod environment;
 mod ids;
 mod logs;
+pub mod metrics;
 
 pub use environment::{MissingVariable, variable};
 pub use ids::RandomIds;

@@ -12,6 +12,7 @@ use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
 use app::ports::{Due, DueWhat, NewId};
 use app::roll_out::roll_out;
+use app::sweep::{Swept, sweep};
 use domain::channel::Channel;
 use domain::ids::ClientId;
 use domain::message::MessageStatus;
@@ -93,6 +94,11 @@ impl World {
                 matches!(delivered, Ok(delivered) if !matches!(delivered, Delivered::Again(_)))
             }
         }
+    }
+
+    /// Sweeps as the sweeper does.
+    pub async fn sweep(&self) -> Swept {
+        sweep(self, self, self, self.now()).await
     }
 
     /// Receives the queue message that became visible first, if one is visible. It is hidden from now on, not gone.

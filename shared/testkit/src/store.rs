@@ -1,8 +1,10 @@
 //! What the world keeps: items by key, found as the tables' indexes find them, and timers by name and by time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
-use app::ports::{Due, Item, Key, Kind, Stored};
+use app::ports::{Due, Item, Key, Kind, NamedTimers, Stored};
+use app::sweep::{open_due, shard_of};
 use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::subject::SubjectId;
 use jiff::Timestamp;
@@ -20,6 +22,8 @@ pub(crate) struct Store {
     calendar: HashMap<BusinessId, BTreeSet<(Timestamp, BookingId)>>,
     /// A business's things by kind and id.
     lists: HashMap<(BusinessId, u8), BTreeMap<String, Key>>,
+    /// Rows that wait or are under way, by shard, time and id.
+    open: BTreeMap<(u8, Timestamp, String), Key>,
 }
 
 impl Store {
@@ -61,6 +65,18 @@ impl Store {
         listed.filter_map(|(id, key)| Some((id, self.items.get(key)?)))
     }
 
+    /// The rows of a shard that wait or are under way, in the order of time, after one of them.
+    pub(crate) fn open_rows(
+        &self,
+        shard: u8,
+        (after, key): &(Timestamp, Option<Key>),
+    ) -> impl Iterator<Item = (Timestamp, &Key)> {
+        // `~` comes after every id.
+        let after = (shard, *after, key.as_ref().map_or("~".to_owned(), row_id));
+        let rows = self.open.range((Bound::Excluded(after), Bound::Unbounded));
+        rows.take_while(move |((of, ..), _)| *of == shard).map(|((_, due, _), key)| (*due, key))
+    }
+
     fn of(&self, keys: Option<&Vec<Key>>) -> impl Iterator<Item = &Stored> {
         keys.into_iter().flatten().filter_map(|key| self.items.get(key))
     }
@@ -92,11 +108,32 @@ impl Store {
             }
             _ => {}
         }
+        if let Some(place) = self.items.get(&key).and_then(|before| open_place(&before.item)) {
+            self.open.remove(&place);
+        }
+        if let Some(place) = open_place(&stored.item) {
+            self.open.insert(place, key.clone());
+        }
         if let Some((business, kind, id)) = listed(&stored.item).filter(|_| is_new) {
             self.lists.entry((business, kind as u8)).or_default().insert(id, key.clone());
         }
         self.items.insert(key, stored)
     }
+}
+
+fn row_id(key: &Key) -> String {
+    match key {
+        Key::Message(_, _, id) => id.to_string(),
+        Key::Check(_, _, id) => id.to_string(),
+        other => panic!("not a row of the ledger: {other:?}"),
+    }
+}
+
+/// The place of a row that waits or is under way among all of them.
+fn open_place(item: &Item) -> Option<(u8, Timestamp, String)> {
+    let due = open_due(item)?;
+    let id = row_id(&item.key());
+    Some((shard_of(&id), due, id))
 }
 
 /// In which list of a business, and under which id, an item stands, if in any.
@@ -118,22 +155,37 @@ fn listed(item: &Item) -> Option<(BusinessId, Kind, String)> {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     by_name: BTreeMap<String, Due>,
+    /// Since when each is set.
+    set_at: BTreeMap<String, Timestamp>,
     by_time: BTreeSet<(Timestamp, String)>,
 }
 
 impl Timers {
-    /// Sets one; one of the same name stays.
-    pub(crate) fn set(&mut self, due: &Due) {
+    /// Sets one at `now`; one of the same name stays. Whether it was set anew.
+    pub(crate) fn set(&mut self, due: &Due, now: Timestamp) -> bool {
         let name = due.timer_name();
-        if !self.by_name.contains_key(&name) {
+        let is_new = !self.by_name.contains_key(&name);
+        if is_new {
             self.by_time.insert((due.at, name.clone()));
+            self.set_at.insert(name.clone(), now);
             self.by_name.insert(name, due.clone());
         }
+        is_new
+    }
+
+    /// Those whose names start with `prefix`, at most 100.
+    pub(crate) fn named(&self, prefix: &str) -> NamedTimers {
+        let named = self.set_at.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+        let mut timers: Vec<_> = named.map(|(name, set_at)| (name.clone(), *set_at)).take(101).collect();
+        let more = timers.len() > 100;
+        timers.truncate(100);
+        NamedTimers { timers, more }
     }
 
     /// Takes one away, if it is there.
     pub(crate) fn remove(&mut self, name: &str) -> Option<Due> {
         let due = self.by_name.remove(name)?;
+        self.set_at.remove(name);
         self.by_time.remove(&(due.at, name.to_owned()));
         Some(due)
     }

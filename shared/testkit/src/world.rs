@@ -10,9 +10,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use app::offer_slot::{Freed, freed};
 use app::ports::{
-    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, Item, Key, Kind, List,
-    Listed, NewId, Outgoing, Page, Participation, PortError, Provider, ProviderError, Read, ReadLedger,
-    Receipt, Refs, SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, FindTimers, Item, Key,
+    Kind, List, Listed, NamedTimers, NewId, OpenRows, Outgoing, Page, Participation, PortError, Provider,
+    ProviderError, Read, ReadLedger, Receipt, Refs, SetTimer, Stored, Write, WriteError, WriteFacts,
+    WriteLedger,
 };
 use domain::booking::Booking;
 use domain::channel::Channel;
@@ -30,11 +31,11 @@ use crate::turns::{Turns, turn};
 /// A call of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// [`Read`], [`List`], [`ReadLedger`], [`ClientBookings`] or [`Calendar`].
+    /// [`Read`], [`List`], [`ReadLedger`], [`OpenRows`], [`ClientBookings`] or [`Calendar`].
     Read,
     /// [`WriteFacts`] or [`WriteLedger`] with so many items.
     Write(usize),
-    /// [`SetTimer`] or [`CancelTimer`].
+    /// [`SetTimer`], [`CancelTimer`] or [`FindTimers`].
     Timer,
     /// [`Enqueue`].
     Enqueue,
@@ -213,6 +214,8 @@ pub struct State {
     pub(crate) crashed: bool,
     pub(crate) violations: Vec<String>,
     pub(crate) turns: Turns,
+    /// See [`World::losses_happen`].
+    pub(crate) losses: bool,
     /// See [`World::check_less`].
     checks_all: bool,
     calls: Vec<Call>,
@@ -328,6 +331,7 @@ impl World {
                 crashed: false,
                 violations: Vec::new(),
                 turns: Turns::default(),
+                losses: false,
                 checks_all: true,
                 calls: Vec::new(),
                 planned: Planned::default(),
@@ -462,6 +466,23 @@ impl World {
     /// How often each fault has happened, and where.
     pub fn happened(&self) -> BTreeMap<(Service, Fault), u64> {
         self.state().happened.clone()
+    }
+
+    /// Timers and queue messages get lost in this test: from now on it is no violation that nothing will bring a row. What stands when all is
+    /// over is compared as ever.
+    pub fn losses_happen(&self) {
+        self.state().losses = true;
+    }
+
+    /// Loses the timers that `which` says, and lets [losses happen](Self::losses_happen).
+    pub fn lose_timers(&self, which: impl Fn(&Due) -> bool) {
+        self.losses_happen();
+        let mut state = self.state();
+        let lost: Vec<String> = state.timers.values().filter(|due| which(due)).map(Due::timer_name).collect();
+        assert!(!lost.is_empty(), "there is nothing to lose");
+        for name in lost {
+            state.timers.remove(&name);
+        }
     }
 
     /// From now on neither the [invariants](crate::invariants) are checked after every call, nor whether all that is written reads back the
@@ -715,9 +736,34 @@ impl Calendar for World {
 }
 
 impl SetTimer for World {
-    async fn set_timer(&self, due: &Due) -> Result<(), PortError> {
+    async fn set_timer(&self, due: &Due) -> Result<bool, PortError> {
         assert!(due.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
-        self.port(Call::Timer, |state| state.timers.set(due)).await
+        self.port(Call::Timer, |state| state.timers.set(due, state.wall)).await
+    }
+}
+
+impl FindTimers for World {
+    async fn timers_named(&self, prefix: &str) -> Result<NamedTimers, PortError> {
+        self.port(Call::Timer, |state| state.timers.named(prefix)).await
+    }
+
+    async fn timer(&self, name: &str) -> Result<Option<Due>, PortError> {
+        self.port(Call::Timer, |state| state.timers.get(name).cloned()).await
+    }
+}
+
+impl OpenRows for World {
+    async fn open_rows(
+        &self,
+        shard: u8,
+        after: &(Timestamp, Option<Key>),
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, Key)>, PortError> {
+        self.port(Call::Read, |state| {
+            let rows = state.items.open_rows(shard, after).take_while(|(due, _)| *due < until);
+            rows.take(100).map(|(due, key)| (due, key.clone())).collect()
+        })
+        .await
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Template, path_of, physical_name, scalar};
+use super::{Template, is_email_subscription, path_of, physical_name, scalar};
 use crate::error::StackError;
 
 /// An SNS topic with the queues that listen to it.
@@ -106,6 +106,9 @@ impl Template {
     pub fn topics(&self) -> Result<Vec<Topic>, StackError> {
         let mut subscriptions: BTreeMap<String, Vec<Subscription>> = BTreeMap::new();
         for id in self.of_type("AWS::SNS::Subscription") {
+            if is_email_subscription(&self.root["Resources"][id]) {
+                continue;
+            }
             let properties: SubscriptionProperties = self.properties(id)?;
             if properties.protocol != "sqs" {
                 let at = format!("{}.Protocol", path_of(id));

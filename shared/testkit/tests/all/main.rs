@@ -8,6 +8,7 @@ mod once;
 mod random;
 mod refused;
 mod settings;
+mod sweep;
 mod tenants;
 mod waitlist;
 mod world;

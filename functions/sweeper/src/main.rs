@@ -1,0 +1,30 @@
+//! Finds what got lost between rows, timers and queues, puts it right, and says so in metrics.
+
+mod event;
+
+use app::sweep::sweep;
+use aws::queues::{PerQueue, Queues};
+use aws::schedules::Schedules;
+use aws::tables::Tables;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use runtime::metrics::put_metrics;
+use runtime::{now, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let stack = &variable("STACK_NAME")?;
+    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let queues = &Queues::new(&config, PerQueue::urls(variable)?);
+    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
+    let arns = PerQueue::arns(variable)?;
+    let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
+    run(service_fn(|event: LambdaEvent<event::Due>| async move {
+        let swept = sweep(tables, schedules, queues, now().max(event.payload.at)).await;
+        tracing::info!(?swept, "swept");
+        put_metrics(stack, "sweeper", &event::metrics(swept), now());
+        Ok::<_, Error>(())
+    }))
+    .await
+}
