@@ -75,7 +75,7 @@ async fn invoke(
         .find(|function| function.spec.name == name || function.spec.logical_id == name)
         .ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no function {name}")))?;
     let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
-    let Invocation { request_id, outcome } = function.invoke(event).await;
+    let Invocation { request_id, outcome, .. } = function.invoke(event).await;
     let mut response = Response::new(Body::from(outcome.payload().to_vec()));
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));

@@ -105,7 +105,8 @@ impl HttpApi {
         Router::new().fallback(answer).with_state(Arc::clone(self))
     }
 
-    async fn answer(&self, source_ip: String, request: Request<Body>) -> Response {
+    /// Answers a request that comes from `source_ip`.
+    pub async fn answer(&self, source_ip: String, request: Request<Body>) -> Response {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let request_id = Uuid::new_v4().to_string();
         let mut response = match self.preflight(&request) {

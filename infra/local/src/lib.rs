@@ -163,7 +163,7 @@ impl LocalStack {
         let services = Services::new(
             Arc::clone(&clock),
             Arc::clone(&queues) as Arc<dyn services::QueueSender>,
-            services_config(&template, &state_dir, options.keep)?,
+            services_config(&template, &specs, &state_dir, options.keep)?,
         );
         let proxy = Proxy::new(
             authority.clone(),
@@ -191,6 +191,7 @@ impl LocalStack {
         let running = Arc::new(RunningStack {
             functions,
             host,
+            api: Arc::clone(&api),
             queues,
             sources,
             visibility,
@@ -199,10 +200,10 @@ impl LocalStack {
 
         let mut tasks = JoinSet::new();
         start_pollers(&running, &clients, &tables, &mut tasks)?;
-        let in_background = Arc::clone(&services);
-        tasks.spawn(async move { in_background.run().await });
-        tasks.spawn(serve(api_listener, api.router()));
         let stack = Arc::clone(&running) as Arc<dyn Stack>;
+        let (in_background, around) = (Arc::clone(&services), Arc::clone(&stack));
+        tasks.spawn(async move { in_background.run(around.as_ref()).await });
+        tasks.spawn(serve(api_listener, api.router()));
         let control = services.control_router(stack).merge(control::router(Arc::clone(&running)));
         tasks.spawn(serve(control_listener, control));
 
@@ -322,9 +323,19 @@ fn table_of(stream_arn: &str) -> &str {
     stream_arn.split('/').nth(1).unwrap_or(stream_arn)
 }
 
-fn services_config(template: &Template, state_dir: &Path, keep: bool) -> Result<ServicesConfig, StackError> {
+fn services_config(
+    template: &Template,
+    functions: &[FunctionSpec],
+    state_dir: &Path,
+    keep: bool,
+) -> Result<ServicesConfig, StackError> {
     let mut config = ServicesConfig::new(template.parameter("EmailFrom").unwrap_or_default(), state_dir);
     config.schedule_groups = template.schedule_groups()?;
+    config.topics = template.topics()?;
+    config.configuration_sets = template.configuration_sets()?;
+    config.event_destinations = template.event_destinations()?;
+    config.log_subscriptions = template.log_subscriptions()?;
+    config.functions = functions.to_vec();
     config.keep = keep;
     Ok(config)
 }

@@ -1,6 +1,7 @@
 //! Every AWS call of a sandbox passes here: it is counted, may meet a fault, and goes on to whoever serves it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,15 +23,10 @@ use tower::ServiceExt;
 use crate::activity::{Activity, Sources};
 use crate::event_source::visibility::Visibility;
 use crate::faults::{Faults, Kill, When};
+use crate::services::{SERVICE_HEADER, SERVICES};
 
 /// The largest request any of the services takes (a DynamoDB batch), in bytes.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
-
-/// Services that run inside the stack, by their name in a request's signature.
-const IN_PROCESS: [&str; 3] = ["scheduler", "ses", "sns"];
-
-/// Tells an in-process service apart; see [`crate::services`].
-const SERVICE_HEADER: &str = "x-local-service";
 
 /// The AWS calls of one invocation.
 #[derive(Debug, Default)]
@@ -38,6 +34,7 @@ pub struct Calls {
     counts: Mutex<BTreeMap<String, u32>>,
     kill: Option<Kill>,
     dying: Notify,
+    wrote: AtomicBool,
 }
 
 impl Calls {
@@ -49,6 +46,11 @@ impl Calls {
     /// How often each operation was called, as `dynamodb:UpdateItem`.
     pub fn counts(&self) -> BTreeMap<String, u32> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a write to a table or a queue has been done.
+    pub fn wrote(&self) -> bool {
+        self.wrote.load(Ordering::SeqCst)
     }
 
     /// Resolves when a fault kills the invocation.
@@ -91,14 +93,21 @@ pub struct Call {
 
 impl Call {
     fn of(parts: &Parts, body: &[u8]) -> Self {
-        let service = signed_service(&parts.headers).unwrap_or("unknown").to_owned();
         let path = parts.uri.path();
+        if let Some(method) = telegram_method(path) {
+            return Self { service: "telegram".to_owned(), operation: method.to_owned() };
+        }
+        let service = signed_service(&parts.headers).unwrap_or("unknown").to_owned();
         let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         let operation = match target.and_then(|target| target.rsplit('.').next()) {
             Some(operation) => operation.to_owned(),
             None => form_action(body).unwrap_or_else(|| rest_operation(&service, &parts.method, path)),
         };
         Self { service, operation }
+    }
+
+    fn sends_to_a_queue(&self) -> bool {
+        self.service == "sqs" && matches!(self.operation.as_str(), "SendMessage" | "SendMessageBatch")
     }
 
     fn writes_to_a_table(&self) -> bool {
@@ -151,6 +160,10 @@ impl Proxy {
         }
         let response =
             if trouble.throttled { throttled(&call.service) } else { self.serve(&call, parts, body).await };
+        // Marked even if it failed: it may have been done all the same.
+        if call.writes_to_a_table() || call.sends_to_a_queue() {
+            calls.wrote.store(true, Ordering::SeqCst);
+        }
         if dies == Some(When::After) {
             return calls.die().await;
         }
@@ -158,7 +171,7 @@ impl Proxy {
     }
 
     async fn serve(&self, call: &Call, mut parts: Parts, body: Bytes) -> Response {
-        if IN_PROCESS.contains(&call.service.as_str()) {
+        if SERVICES.contains(&call.service.as_str()) {
             if let Ok(service) = HeaderValue::from_str(&call.service) {
                 parts.headers.insert(SERVICE_HEADER, service);
             }
@@ -214,7 +227,7 @@ impl Proxy {
             self.activity.changed();
             self.sources.tables_written(&String::from_utf8_lossy(body));
         }
-        if call.service == "sqs" && matches!(call.operation.as_str(), "SendMessage" | "SendMessageBatch") {
+        if call.sends_to_a_queue() {
             self.activity.changed();
             if let Some(queue) = self.visibility.sent(headers, body, answer) {
                 self.sources.queue_written(&queue);
@@ -228,6 +241,12 @@ fn signed_service(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, scope) = authorization.split_once("Credential=")?;
     scope.split(',').next()?.split('/').nth(3)
+}
+
+/// `sendMessage` of `/bot123:abc/sendMessage`.
+fn telegram_method(path: &str) -> Option<&str> {
+    let (token, method) = path.strip_prefix("/bot")?.split_once('/')?;
+    token.contains(':').then_some(method)
 }
 
 /// `Action=Publish&…` of the query protocol.
@@ -247,6 +266,7 @@ fn rest_operation(service: &str, method: &Method, path: &str) -> String {
         ("scheduler", "GET", "schedules", true) => "GetSchedule".to_owned(),
         ("scheduler", "GET", "schedules", false) => "ListSchedules".to_owned(),
         ("ses", "POST", "v2", _) if path.ends_with("/outbound-emails") => "SendEmail".to_owned(),
+        ("social-messaging", "POST", "v1", _) if path.ends_with("/send") => "SendWhatsAppMessage".to_owned(),
         _ => format!("{method} {path}"),
     }
 }
@@ -276,8 +296,24 @@ fn throttled(service: &str) -> Response {
             ),
         )
             .into_response(),
+        "telegram" => (
+            StatusCode::TOO_MANY_REQUESTS,
+            [(CONTENT_TYPE, "application/json")],
+            json!({
+                "ok": false,
+                "error_code": 429,
+                "description": "Too Many Requests: retry after 1",
+                "parameters": { "retry_after": 1 },
+            })
+            .to_string(),
+        )
+            .into_response(),
         service => {
-            let kind = if service == "ses" { "TooManyRequestsException" } else { "ThrottlingException" };
+            let kind = match service {
+                "ses" => "TooManyRequestsException",
+                "social-messaging" => "ThrottledRequestException",
+                _ => "ThrottlingException",
+            };
             (
                 StatusCode::TOO_MANY_REQUESTS,
                 [("content-type", "application/json"), ("x-amzn-errortype", kind)],
@@ -321,6 +357,11 @@ mod tests {
             (call("POST", "/", "sns", None, "Action=Publish&Version=2010-03-31"), ("sns", "Publish")),
             (call("PUT", "/schedules/a", "scheduler", None, "{}"), ("scheduler", "UpdateSchedule")),
             (call("POST", "/v2/email/outbound-emails", "ses", None, "{}"), ("ses", "SendEmail")),
+            (
+                call("POST", "/v1/whatsapp/send", "social-messaging", None, "{}"),
+                ("social-messaging", "SendWhatsAppMessage"),
+            ),
+            (call("POST", "/bot123:AB-c/sendMessage", "unknown", None, "{}"), ("telegram", "sendMessage")),
         ] {
             assert_eq!((found.service.as_str(), found.operation.as_str()), expected);
         }

@@ -3,18 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::Response;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::activity::Sources;
 use crate::event_source::LastBatches;
 use crate::event_source::visibility::Visibility;
+use crate::http_api::HttpApi;
 use crate::resources::Queues;
-use crate::sandbox::{Function, Host};
+use crate::sandbox::{Function, Host, Invocation};
 use crate::seams::Stack;
 
 /// How long [`Stack::drained`] waits, in real time.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The address a messenger's requests come from.
+const FROM_THE_INTERNET: &str = "149.154.160.1";
 
 /// What runs.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub struct RunningStack {
     pub functions: Vec<Arc<Function>>,
     /// What they share.
     pub host: Arc<Host>,
+    /// The HTTP API in front of them.
+    pub api: Arc<HttpApi>,
     /// The queues.
     pub queues: Arc<Queues>,
     /// Every event source's poller.
@@ -65,5 +74,14 @@ impl Stack for RunningStack {
             }
             self.host.activity.changed();
         })
+    }
+
+    fn invoke(&self, function_arn: &str, event: String) -> BoxFuture<'_, Option<Invocation>> {
+        let function = self.functions.iter().find(|function| function.spec.arn == function_arn).cloned();
+        Box::pin(async move { Some(function?.invoke(Bytes::from(event)).await) })
+    }
+
+    fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response> {
+        Box::pin(self.api.answer(FROM_THE_INTERNET.to_owned(), request))
     }
 }

@@ -120,6 +120,8 @@ pub struct Invocation {
     pub request_id: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether it has written to a table or sent to a queue, so that others may have something to do.
+    pub wrote: bool,
 }
 
 /// One line of the journal.
@@ -191,6 +193,7 @@ impl Function {
             Err(stopped) => Invocation {
                 request_id: String::new(),
                 outcome: Outcome::Crash(error_object("Runtime.Stopped", &stopped.to_string())),
+                wrote: true,
             },
         }
     }
@@ -211,7 +214,7 @@ impl Function {
             outcome: outcome.word(),
             aws_calls: calls.counts(),
         });
-        Invocation { request_id, outcome }
+        Invocation { request_id, outcome, wrote: calls.wrote() }
     }
 
     async fn attempt(&self, request_id: &str, event: Bytes, calls: &Arc<Calls>, cold: &mut bool) -> Outcome {
@@ -284,6 +287,7 @@ impl Function {
             [
                 ("AWS_LAMBDA_RUNTIME_API", address.to_owned()),
                 ("AWS_ENDPOINT_URL", format!("http://{address}")),
+                ("TELEGRAM_ENDPOINT", format!("http://{address}")),
                 ("AWS_LAMBDA_FUNCTION_NAME", spec.lambda_name.clone()),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory.to_string()),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),

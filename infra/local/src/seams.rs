@@ -1,7 +1,12 @@
 //! What the time machine needs to know of the part that runs the functions.
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+
+use crate::sandbox::Invocation;
 
 /// The running functions with their event sources, seen from the time machine.
 pub trait Stack: Send + Sync + 'static {
@@ -14,4 +19,10 @@ pub trait Stack: Send + Sync + 'static {
 
     /// Makes visible at once every queue message whose hiding ends at or before `instant`.
     fn make_visible(&self, instant: Timestamp) -> BoxFuture<'_, ()>;
+
+    /// Invokes the function with this ARN with an event in JSON. None: there is no such function.
+    fn invoke(&self, function_arn: &str, event: String) -> BoxFuture<'_, Option<Invocation>>;
+
+    /// Answers a request to the HTTP API, as one that comes from the internet.
+    fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response>;
 }

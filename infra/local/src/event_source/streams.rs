@@ -650,7 +650,7 @@ mod tests {
 
     #[test]
     fn the_on_failure_queue_gets_lambda_s_report() {
-        let invocation = Invocation { request_id: "req".to_owned(), outcome: crash() };
+        let invocation = Invocation { request_id: "req".to_owned(), outcome: crash(), wrote: false };
         let report = failure_report(
             "arn:f",
             "arn:stream",

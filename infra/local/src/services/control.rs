@@ -2,6 +2,8 @@
 //!
 //! Whatever goes wrong is answered with `{"error": "one line"}`.
 
+mod feedback;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -62,6 +64,7 @@ pub(super) fn router(services: Arc<Services>, stack: Arc<dyn Stack>) -> Router {
         .route("/outbox", get(outbox).delete(clear_outbox))
         .route("/providers", get(providers))
         .route("/providers/{channel}", post(instruct))
+        .merge(feedback::routes())
         .fallback(|| async { Problem(StatusCode::NOT_FOUND, "no such path".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method".to_owned())

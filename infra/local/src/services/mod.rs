@@ -1,13 +1,21 @@
-//! The AWS services this stack answers for itself: EventBridge Scheduler, SES and SNS, with their outbox and time machine.
+//! The services this stack answers for itself: EventBridge Scheduler, SES, SNS, AWS End User Messaging Social and the
+//! Telegram Bot API, with their outbox, what they tell of messages later, and the time machine.
 
 mod control;
+mod feedback;
+mod functions;
 mod outbox;
 mod page;
 mod providers;
 mod scheduler;
 mod ses;
 mod sns;
+mod social;
+mod telegram;
+mod text;
+mod ticks;
 mod time_machine;
+mod topics;
 
 #[cfg(test)]
 mod tests;
@@ -27,13 +35,14 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-pub use outbox::{Attachment, Entry, Header};
+pub use outbox::{Attachment, Button, Entry, Header, MessageTemplate};
 pub use providers::Channel;
 pub use scheduler::{Expression, Fired, Outcome, PendingSchedule};
 pub use time_machine::RunToError;
 
 use crate::clock::Clock;
 use crate::seams::Stack;
+use crate::template::{EventDestination, FunctionSpec, LogSubscription, Topic};
 
 /// How often the background task looks for due schedules.
 const TICK: Duration = Duration::from_millis(200);
@@ -41,8 +50,11 @@ const TICK: Duration = Duration::from_millis(200);
 /// Kept state is written down this seldom, since it is written as a whole.
 const TICKS_BETWEEN_SAVES: u32 = 10;
 
-/// Says which service a request handed over by the proxy is for: `scheduler`, `ses` or `sns`.
+/// Says which service a request handed over by the proxy is for: one of [`SERVICES`].
 pub const SERVICE_HEADER: &str = "x-local-service";
+
+/// The services, by their names in a request's signature; Telegram's requests have none.
+pub const SERVICES: [&str; 5] = ["scheduler", "ses", "sns", "social-messaging", "telegram"];
 
 /// Puts messages into SQS queues, on the scheduler's behalf.
 pub trait QueueSender: Send + Sync {
@@ -64,6 +76,16 @@ pub struct ServicesConfig {
     pub email_from: String,
     /// Schedule groups that exist from the start, besides `default`.
     pub schedule_groups: Vec<String>,
+    /// SNS topics with the queues that listen to them.
+    pub topics: Vec<Topic>,
+    /// SES configuration sets that exist.
+    pub configuration_sets: Vec<String>,
+    /// Where configuration sets publish their events.
+    pub event_destinations: Vec<EventDestination>,
+    /// The functions that get the lines of log groups.
+    pub log_subscriptions: Vec<LogSubscription>,
+    /// The functions, for their schedules and for what becomes of failed invocations.
+    pub functions: Vec<FunctionSpec>,
     /// SNS platform applications that exist from the start.
     pub platform_applications: Vec<String>,
     /// E-mails that SES takes in 24 hours before it says "Daily message quota exceeded".
@@ -86,6 +108,11 @@ impl ServicesConfig {
             region: "us-east-1".to_owned(),
             email_from: email_from.into(),
             schedule_groups: Vec::new(),
+            topics: Vec::new(),
+            configuration_sets: Vec::new(),
+            event_destinations: Vec::new(),
+            log_subscriptions: Vec::new(),
+            functions: Vec::new(),
             platform_applications: ["APNS", "GCM"]
                 .map(|platform| format!("arn:aws:sns:us-east-1:000000000000:app/{platform}/local"))
                 .to_vec(),
@@ -115,6 +142,11 @@ pub struct Services {
     providers: providers::Providers,
     ses: ses::Ses,
     sns: sns::Sns,
+    telegram: telegram::Telegram,
+    feedback: feedback::Feedback,
+    ticks: ticks::Ticks,
+    /// Held while feedback arrives and functions are called by the clock, as `firing` is for schedules.
+    arriving: tokio::sync::Mutex<()>,
     /// Held while schedules fire, so that the background task and the time machine take turns.
     firing: tokio::sync::Mutex<()>,
 }
@@ -137,6 +169,10 @@ impl Services {
             providers: providers::Providers::new(&config),
             ses: ses::Ses::default(),
             sns: sns::Sns::new(kept.sns),
+            telegram: telegram::Telegram::default(),
+            feedback: feedback::Feedback::default(),
+            ticks: ticks::Ticks::new(&config.functions, clock.now()),
+            arriving: tokio::sync::Mutex::default(),
             firing: tokio::sync::Mutex::default(),
             clock,
             queues,
@@ -152,6 +188,8 @@ impl Services {
             scheduler: of(scheduler::router()),
             ses: of(ses::router()),
             sns: of(sns::router()),
+            social: of(social::router()),
+            telegram: of(telegram::router()),
         });
         Router::new().fallback(dispatch).with_state(services)
     }
@@ -161,14 +199,35 @@ impl Services {
         control::router(self.clone(), stack)
     }
 
-    /// Fires due schedules within a second, for as long as it is polled.
-    pub async fn run(&self) {
-        loop {
-            for _ in 0..TICKS_BETWEEN_SAVES {
-                tokio::time::sleep(TICK).await;
-                self.fire_due().await;
+    /// Fires due schedules within a second and lets feedback arrive, for as long as it is polled.
+    pub async fn run(&self, stack: &dyn Stack) {
+        let schedules = async {
+            loop {
+                for _ in 0..TICKS_BETWEEN_SAVES {
+                    tokio::time::sleep(TICK).await;
+                    self.fire_due().await;
+                }
+                self.save();
             }
-            self.save();
+        };
+        // Apart from the schedules, which a slow function must not hold up.
+        let feedback = async {
+            loop {
+                tokio::time::sleep(TICK).await;
+                self.arrive_due(stack).await;
+            }
+        };
+        futures::join!(schedules, feedback);
+    }
+
+    /// Lets the feedback arrive that is due now, and calls the functions whose time has come.
+    async fn arrive_due(&self, stack: &dyn Stack) {
+        let _turn = self.arriving.lock().await;
+        let now = self.clock.now();
+        self.arrive(now, stack).await;
+        self.ticks.catch_up(now);
+        for pending in self.ticks.take_earliest(&self.config, now) {
+            self.invoke(pending, stack).await;
         }
     }
 
@@ -215,6 +274,8 @@ struct AwsRouters {
     scheduler: Router,
     ses: Router,
     sns: Router,
+    social: Router,
+    telegram: Router,
 }
 
 async fn dispatch(State(routers): State<Arc<AwsRouters>>, request: Request) -> Response {
@@ -224,8 +285,10 @@ async fn dispatch(State(routers): State<Arc<AwsRouters>>, request: Request) -> R
         "scheduler" => &routers.scheduler,
         "ses" => &routers.ses,
         "sns" => &routers.sns,
+        "social-messaging" => &routers.social,
+        "telegram" => &routers.telegram,
         _ => {
-            let message = format!("header {SERVICE_HEADER} must be scheduler, ses or sns");
+            let message = format!("header {SERVICE_HEADER} must be one of {}", SERVICES.join(", "));
             return (StatusCode::BAD_REQUEST, Json(json!({ "message": message }))).into_response();
         }
     };

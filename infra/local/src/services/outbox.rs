@@ -1,5 +1,6 @@
-//! Everything that left: e-mails, text messages and push messages, in memory and in a file.
+//! Everything that left, by any channel, in memory and in a file.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,9 +22,9 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it left by.
     pub channel: Channel,
-    /// E-mail addresses joined by `, `; or a phone number; or the ARN of a push endpoint.
+    /// E-mail addresses joined by `, `; or a phone number; or the ARN of a push endpoint; or a Telegram chat's id.
     pub to: String,
-    /// Sender's address, or an sms's sender id.
+    /// Sender's address, an sms's sender id, the id of WhatsApp's phone number, or of the Telegram bot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// An e-mail's subject, or a push message's title.
@@ -44,14 +45,56 @@ pub struct Entry {
     /// A push endpoint's platform: `APNS` or `GCM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// A push endpoint's device token.
+    /// A push endpoint's device token, or a Telegram bot's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What the device gets: the platform's JSON, or the text that was sent for every platform.
+    /// What the device gets: the platform's JSON, or the text that was sent for every platform; or Meta's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
     /// The message id that the provider answered with.
     pub provider_id: String,
+    /// An e-mail's configuration set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_set: Option<String>,
+    /// An e-mail's message tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// An sms's kind, `Transactional` or `Promotional`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The template of a WhatsApp message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<MessageTemplate>,
+    /// The buttons below a message of a messenger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
+    /// What its provider was let tell of it, and what the recipient replied, in order. Not in the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<String>,
+}
+
+/// A template registered with Meta, and what is put in for its variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageTemplate {
+    /// Its name.
+    pub name: String,
+    /// Its language's code, such as `en_US`.
+    pub language: String,
+    /// The values of its variables, header first.
+    pub parameters: Vec<String>,
+}
+
+/// A button below a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What is written on it.
+    pub text: String,
+    /// What it sends back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Where it leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// A header of an e-mail.
@@ -93,6 +136,12 @@ impl Entry {
             token: None,
             payload: None,
             provider_id,
+            configuration_set: None,
+            tags: BTreeMap::new(),
+            kind: None,
+            template: None,
+            buttons: Vec::new(),
+            feedback: Vec::new(),
         }
     }
 }
@@ -143,6 +192,24 @@ impl Outbox {
                 })
         };
         lock(&self.inner).entries.iter().filter(wanted).cloned().collect()
+    }
+
+    /// A message by its id in the outbox, or else by the provider's.
+    pub(super) fn find(&self, id: &str) -> Option<Entry> {
+        let inner = lock(&self.inner);
+        let by = |wanted: fn(&Entry) -> &str| {
+            inner.entries.iter().rev().find(|entry| wanted(entry) == id).cloned()
+        };
+        by(|entry| &entry.id).or_else(|| by(|entry| &entry.provider_id))
+    }
+
+    /// Notes what became of a message.
+    pub(super) fn note(&self, id: &str, what: String) {
+        let mut inner = lock(&self.inner);
+        if let Some(entry) = inner.entries.iter_mut().rev().find(|entry| entry.id == id) {
+            entry.feedback.push(what);
+            inner.revision += 1;
+        }
     }
 
     /// Forgets every message.

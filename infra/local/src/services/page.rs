@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
+use super::feedback::Event;
 use super::{Channel, Entry, PendingSchedule};
 
 pub(super) const CSS: &str = include_str!("page.css");
@@ -59,6 +60,12 @@ pub(super) fn render(
                         @for (number, messages) in by_number(messages) { (phone(number, &messages)) }
                     }))
                     (section("Push", Channel::Push, entries, |messages| html! { @for entry in messages { (push(entry)) } }))
+                    (section("WhatsApp", Channel::Whatsapp, entries, |messages| html! {
+                        @for (number, messages) in by_number(messages) { (phone(number, &messages)) }
+                    }))
+                    (section("Telegram", Channel::Telegram, entries, |messages| html! {
+                        @for (chat, messages) in by_number(messages) { (phone(chat, &messages)) }
+                    }))
                 }
             }
         }
@@ -150,10 +157,50 @@ fn mail(entry: &Entry) -> Markup {
                     " (" (attachment.media_type) ")"
                 }
             }
+            (what_follows(entry))
             @if !entry.headers.is_empty() {
                 details {
                     summary { "headers" }
                     pre { @for header in &entry.headers { (header.name) ": " (header.value) "\n" } }
+                }
+            }
+        }
+    }
+}
+
+/// What became of a message, and buttons that let more become of it.
+fn what_follows(entry: &Entry) -> Markup {
+    let answers = matches!(entry.channel, Channel::Sms | Channel::Whatsapp | Channel::Telegram);
+    html! {
+        @if !entry.feedback.is_empty() { div.quiet { (entry.feedback.join(" · ")) } }
+        details {
+            summary { "what follows" }
+            @if !Event::of(entry.channel).is_empty() {
+                form method="post" action={ "/outbox/" (entry.id) "/feedback" } {
+                    @for event in Event::of(entry.channel) {
+                        button name="event" value=(event.word()) { (event.word().replace('_', " ")) }
+                    }
+                }
+            }
+            @if entry.buttons.iter().any(|button| button.data.is_some()) {
+                form method="post" action={ "/outbox/" (entry.id) "/press" } {
+                    @for button in &entry.buttons {
+                        @if let Some(data) = &button.data { button name="button" value=(data) { (button.text) } }
+                    }
+                }
+            }
+            @if answers {
+                form method="post" action={ "/outbox/" (entry.id) "/reply" } {
+                    input name="text" required aria-label="a reply";
+                    button { "reply" }
+                }
+            }
+            @if entry.channel == Channel::Telegram {
+                form method="post" action="/inbound/telegram" {
+                    input type="hidden" name="from" value=(entry.to);
+                    input type="hidden" name="to" value=(entry.from.as_deref().unwrap_or_default());
+                    input type="hidden" name="blocks" value="true";
+                    button { "block the bot" }
                 }
             }
         }
@@ -179,8 +226,12 @@ fn phone(number: &str, messages: &[&Entry]) -> Markup {
         article.card {
             h3 { (number) }
             @for entry in messages {
-                div.bubble { (entry.text.as_deref().unwrap_or_default()) }
+                div.bubble {
+                    @if let Some(template) = &entry.template { b { (template.name) " (" (template.language) ")" } "\n" }
+                    (entry.text.as_deref().unwrap_or_default())
+                }
                 (time(entry.at))
+                (what_follows(entry))
             }
         }
     }
@@ -194,6 +245,7 @@ fn push(entry: &Entry) -> Markup {
                 (time(entry.at))
             }
             p.text { (entry.text.as_deref().unwrap_or_default()) }
+            (what_follows(entry))
             div.quiet.device title=(entry.to) { (entry.platform.as_deref().unwrap_or_default()) " device " (entry.token.as_deref().unwrap_or_default()) }
             @if let Some(payload) = &entry.payload {
                 details { summary { "payload" } pre { (format!("{payload:#}")) } }

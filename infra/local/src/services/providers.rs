@@ -1,13 +1,15 @@
 //! How the providers behave: well, or as the control API tells them to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::text::is_meant;
 use super::{Services, ServicesConfig, lock};
 
 /// What a message leaves by.
@@ -20,10 +22,14 @@ pub enum Channel {
     Sms,
     /// SNS, to a device.
     Push,
+    /// AWS End User Messaging Social.
+    Whatsapp,
+    /// The Telegram Bot API.
+    Telegram,
 }
 
 impl Channel {
-    const ALL: [Self; 3] = [Self::Email, Self::Sms, Self::Push];
+    pub(super) const ALL: [Self; 5] = [Self::Email, Self::Sms, Self::Push, Self::Whatsapp, Self::Telegram];
 }
 
 impl fmt::Display for Channel {
@@ -32,6 +38,8 @@ impl fmt::Display for Channel {
             Self::Email => "email",
             Self::Sms => "sms",
             Self::Push => "push",
+            Self::Whatsapp => "whatsapp",
+            Self::Telegram => "telegram",
         })
     }
 }
@@ -43,7 +51,7 @@ impl FromStr for Channel {
         Self::ALL
             .into_iter()
             .find(|channel| channel.to_string() == text)
-            .ok_or_else(|| format!("channel is email, sms or push, not {text:?}"))
+            .ok_or_else(|| format!("channel is email, sms, push, whatsapp or telegram, not {text:?}"))
     }
 }
 
@@ -62,6 +70,8 @@ pub(super) enum Mode {
     Slow,
     /// Sends, and answers 500 InternalFailure.
     AcceptThenFail,
+    /// Answers the instruction's `error` and sends nothing.
+    Refuse,
 }
 
 /// What `POST /providers/{channel}` brings. The behaviour is replaced; a limit that is not given stays as it is.
@@ -70,9 +80,15 @@ pub(super) enum Mode {
 pub(super) struct Instruction {
     #[serde(default)]
     mode: Mode,
+    /// The service's error in mode refuse, such as `MessageRejected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     /// Part of the calls that are treated so, 0 to 1, spread evenly: 0.5 is every second call. All of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<f64>,
+    /// Chooses that part by chance instead, always the same for the same seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     /// After this many calls treated so, the provider is well again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     for_next: Option<u32>,
@@ -85,7 +101,7 @@ pub(super) struct Instruction {
     /// E-mails in 24 hours.
     #[serde(default, skip_serializing)]
     daily_quota: Option<u32>,
-    /// E-mails in a second.
+    /// Messages in a second.
     #[serde(default, skip_serializing)]
     per_second: Option<u32>,
     /// Text messages in a calendar month before the spend limit stops them silently.
@@ -108,18 +124,19 @@ pub(super) struct Limits {
 }
 
 /// How one call goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Call {
     sends: bool,
     delay: Duration,
     answer: Answer,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
     Accept,
     Fail,
     Throttle,
+    Refuse(String),
 }
 
 /// Why a call did not go well.
@@ -129,8 +146,10 @@ pub(super) enum ProviderError<E> {
     Refused(E),
     /// The provider was told to fail.
     Failed,
-    /// The provider was told to throttle.
+    /// The provider was told to throttle, or is called too often.
     Throttled,
+    /// The provider was told to refuse with this error.
+    Told(String),
 }
 
 #[derive(Debug, Default)]
@@ -144,13 +163,11 @@ impl Provider {
     fn next_call(&mut self) -> Call {
         let well = Call { sends: true, delay: Duration::ZERO, answer: Answer::Accept };
         self.calls += 1;
-        let Instruction { mode, share, delay_ms, timeout_after_effect, .. } = self.instruction;
-        let share = share.unwrap_or(1.0);
-        #[expect(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls")]
-        let treated = |calls: u64| (calls as f64 * share).floor();
-        if (mode == Mode::Ok && !timeout_after_effect) || treated(self.calls) <= treated(self.calls - 1) {
+        let Instruction { mode, share, seed, delay_ms, timeout_after_effect, .. } = self.instruction;
+        if (mode == Mode::Ok && !timeout_after_effect) || !is_meant(share, seed, self.calls) {
             return well;
         }
+        let error = self.instruction.error.clone().unwrap_or_default();
         match &mut self.instruction.for_next {
             Some(0 | 1) => self.instruction = Instruction::default(),
             Some(left) => *left -= 1,
@@ -163,28 +180,47 @@ impl Provider {
             Mode::AcceptThenFail => (true, Answer::Fail, 0),
             Mode::Fail => (false, Answer::Fail, 0),
             Mode::Throttle => (false, Answer::Throttle, 0),
+            Mode::Refuse => (false, Answer::Refuse(error), 0),
         };
         Call { sends, delay: Duration::from_millis(delay_ms.unwrap_or(default_ms)), answer }
     }
 }
 
-/// The three providers.
+/// The providers of all channels.
 pub(super) struct Providers(Mutex<State>);
 
 struct State {
-    email: Provider,
-    sms: Provider,
-    push: Provider,
+    providers: BTreeMap<Channel, Provider>,
     limits: Limits,
+    /// The greatest rate of channels other than e-mail, whose rate SES counts itself.
+    rates: BTreeMap<Channel, Rate>,
+}
+
+/// Calls that are let through in a second.
+#[derive(Default)]
+struct Rate {
+    per_second: u32,
+    recent: VecDeque<Timestamp>,
+}
+
+impl Rate {
+    /// Counts a call; tells whether it is one too many.
+    fn exceeded(&mut self, now: Timestamp) -> bool {
+        let second = SignedDuration::from_secs(1);
+        while self.recent.front().is_some_and(|at| now.duration_since(*at) >= second) {
+            self.recent.pop_front();
+        }
+        let exceeded = self.recent.len() >= self.per_second as usize;
+        if !exceeded {
+            self.recent.push_back(now);
+        }
+        exceeded
+    }
 }
 
 impl State {
     fn provider(&mut self, channel: Channel) -> &mut Provider {
-        match channel {
-            Channel::Email => &mut self.email,
-            Channel::Sms => &mut self.sms,
-            Channel::Push => &mut self.push,
-        }
+        self.providers.entry(channel).or_default()
     }
 }
 
@@ -195,8 +231,7 @@ impl Providers {
             per_second: config.email_per_second,
             per_month: config.sms_per_month,
         };
-        let (email, sms, push) = Default::default();
-        Self(Mutex::new(State { email, sms, push, limits }))
+        Self(Mutex::new(State { providers: BTreeMap::new(), limits, rates: BTreeMap::new() }))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -213,9 +248,11 @@ impl Services {
         if let Some(share) = instruction.share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(format!("share is from 0 to 1, not {share}"));
         }
-        let email_limits = instruction.daily_quota.is_some() || instruction.per_second.is_some();
-        if email_limits && channel != Channel::Email {
-            return Err("daily_quota and per_second are for email only".to_owned());
+        if instruction.mode == Mode::Refuse && instruction.error.is_none() {
+            return Err("mode refuse needs an error".to_owned());
+        }
+        if instruction.daily_quota.is_some() && channel != Channel::Email {
+            return Err("daily_quota is for email only".to_owned());
         }
         if (instruction.per_month.is_some() || instruction.opted_out.is_some()) && channel != Channel::Sms {
             return Err("per_month and opted_out are for sms only".to_owned());
@@ -223,9 +260,15 @@ impl Services {
         let mut state = lock(&self.providers.0);
         state.limits = Limits {
             daily_quota: instruction.daily_quota.unwrap_or(state.limits.daily_quota),
-            per_second: instruction.per_second.unwrap_or(state.limits.per_second),
+            per_second: match channel {
+                Channel::Email => instruction.per_second.unwrap_or(state.limits.per_second),
+                _ => state.limits.per_second,
+            },
             per_month: instruction.per_month.or(state.limits.per_month),
         };
+        if let Some(per_second) = instruction.per_second.filter(|_| channel != Channel::Email) {
+            state.rates.insert(channel, Rate { per_second, ..Rate::default() });
+        }
         if let Some(numbers) = &instruction.opted_out {
             self.sns.set_opted_out(numbers.clone());
         }
@@ -251,7 +294,10 @@ impl Services {
                     each["per_month"] = limits.per_month.into();
                     each["opted_out"] = serde_json::json!(self.sns.opted_out());
                 }
-                Channel::Push => {}
+                Channel::Push | Channel::Whatsapp | Channel::Telegram => {}
+            }
+            if let Some(rate) = state.rates.get(&channel) {
+                each["per_second"] = rate.per_second.into();
             }
             report.insert(channel.to_string(), each);
         }
@@ -264,13 +310,20 @@ impl Services {
         channel: Channel,
         send: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, ProviderError<E>> {
-        let call = lock(&self.providers.0).provider(channel).next_call();
+        let call = {
+            let mut state = lock(&self.providers.0);
+            if state.rates.get_mut(&channel).is_some_and(|rate| rate.exceeded(self.clock.now())) {
+                return Err(ProviderError::Throttled);
+            }
+            state.provider(channel).next_call()
+        };
         let sent = call.sends.then(send);
         tokio::time::sleep(call.delay).await;
         match (call.answer, sent) {
             (_, Some(Err(refused))) => Err(ProviderError::Refused(refused)),
             (Answer::Accept, Some(Ok(accepted))) => Ok(accepted),
             (Answer::Throttle, _) => Err(ProviderError::Throttled),
+            (Answer::Refuse(error), _) => Err(ProviderError::Told(error)),
             (Answer::Accept | Answer::Fail, _) => Err(ProviderError::Failed),
         }
     }
@@ -289,15 +342,15 @@ mod tests {
     #[test]
     fn a_share_of_calls_is_spread_evenly() {
         let half = answers(serde_json::json!({ "mode": "fail", "share": 0.5 }), 6);
-        let (well, fails) = ((true, Answer::Accept), (false, Answer::Fail));
-        assert_eq!(half, [well, fails, well, fails, well, fails]);
+        let (well, fails) = (|| (true, Answer::Accept), || (false, Answer::Fail));
+        assert_eq!(half, [well(), fails(), well(), fails(), well(), fails()]);
     }
 
     #[test]
     fn for_next_counts_only_treated_calls_and_then_ends() {
         let two = answers(serde_json::json!({ "mode": "throttle", "for_next": 2 }), 4);
-        let (well, throttled) = ((true, Answer::Accept), (false, Answer::Throttle));
-        assert_eq!(two, [throttled, throttled, well, well]);
+        let (well, throttled) = (|| (true, Answer::Accept), || (false, Answer::Throttle));
+        assert_eq!(two, [throttled(), throttled(), well(), well()]);
     }
 
     #[test]

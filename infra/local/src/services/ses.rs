@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
@@ -41,6 +41,19 @@ pub(super) fn router() -> Router<Arc<Services>> {
     })
 }
 
+/// The errors that the provider can be told to refuse with.
+const CODES: [(StatusCode, &str); 9] = [
+    (StatusCode::BAD_REQUEST, "AccountSuspendedException"),
+    (StatusCode::BAD_REQUEST, "BadRequestException"),
+    (StatusCode::BAD_REQUEST, "LimitExceededException"),
+    (StatusCode::BAD_REQUEST, "MailFromDomainNotVerifiedException"),
+    (StatusCode::BAD_REQUEST, "MessageRejected"),
+    (StatusCode::BAD_REQUEST, "SendingPausedException"),
+    (StatusCode::FORBIDDEN, "AccessDeniedException"),
+    (StatusCode::NOT_FOUND, "NotFoundException"),
+    (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException"),
+];
+
 fn error(status: StatusCode, code: &'static str, message: impl Into<String>) -> AwsError {
     AwsError { status, code, message: message.into(), member: "message" }
 }
@@ -66,6 +79,16 @@ struct SendEmail {
     #[serde(default)]
     reply_to_addresses: Vec<String>,
     content: Content,
+    configuration_set_name: Option<String>,
+    #[serde(default)]
+    email_tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    name: String,
+    value: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -135,6 +158,13 @@ async fn send_email(State(services): State<Arc<Services>>, body: Bytes) -> Resul
     accepted.map(|message_id| Json(json!({ "MessageId": message_id }))).map_err(|e| match e {
         ProviderError::Refused(refused) => refused,
         ProviderError::Throttled => too_many("Maximum sending rate exceeded."),
+        ProviderError::Told(code) => {
+            let (status, code) = CODES
+                .into_iter()
+                .find(|(_, known)| *known == code)
+                .unwrap_or((StatusCode::BAD_REQUEST, "MessageRejected"));
+            error(status, code, "The provider was told to refuse.")
+        }
         ProviderError::Failed => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalFailure",
@@ -164,6 +194,14 @@ fn accept(services: &Services, body: &Bytes) -> Result<String, AwsError> {
     let from = from.ok_or_else(|| bad_request("Missing required header 'From'."))?;
     check_addresses(&from, &destination, &request.reply_to_addresses)?;
     check_identity(&services.config.email_from, &services.config.region, &from)?;
+    if let Some(set) = &request.configuration_set_name
+        && !services.config.configuration_sets.contains(set)
+    {
+        let message = format!("Configuration set <{set}> does not exist.");
+        return Err(error(StatusCode::NOT_FOUND, "NotFoundException", message));
+    }
+    entry.configuration_set = request.configuration_set_name;
+    entry.tags = tags(request.email_tags)?;
     services.ses.count(now, services.providers.limits())?;
 
     let further = [
@@ -176,8 +214,25 @@ fn accept(services: &Services, body: &Bytes) -> Result<String, AwsError> {
     }
     entry.to = destination.to_addresses.join(", ");
     entry.from = Some(from);
-    services.outbox.record(entry);
+    services.leave(entry);
     Ok(message_id)
+}
+
+/// The rules of `MessageTag`: up to 256 ASCII letters, digits, underscores and dashes.
+/// <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html>
+fn tags(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, AwsError> {
+    let valid = |text: &str| {
+        (1..=256).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    tags.into_iter()
+        .map(|Tag { name, value }| match valid(&name) && valid(&value) {
+            true => Ok((name, value)),
+            false => Err(bad_request(format!(
+                "Invalid tag <{name}>: up to 256 letters, digits, underscores and dashes in name and value."
+            ))),
+        })
+        .collect()
 }
 
 fn read_simple(simple: Simple, entry: &mut Entry) -> Result<(), AwsError> {
@@ -339,7 +394,7 @@ fn check_addresses(from: &str, destination: &Destination, reply_to: &[String]) -
 }
 
 /// The address without a display name: `Salon <hello@example.com>` is `hello@example.com`.
-fn bare_address(text: &str) -> &str {
+pub(super) fn bare_address(text: &str) -> &str {
     match (text.rfind('<'), text.rfind('>')) {
         (Some(open), Some(close)) if open < close => &text[open + 1..close],
         _ => text,

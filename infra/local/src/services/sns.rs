@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::feedback::Refusal;
 use super::outbox::Entry;
 use super::providers::ProviderError;
 use super::{Channel, Services, lock};
@@ -75,6 +76,27 @@ impl Sns {
         lock(&self.0).saved.opted_out.clone()
     }
 
+    /// A number wants no more messages.
+    pub(super) fn opt_out(&self, number: &str) {
+        let mut store = lock(&self.0);
+        store.changed |= store.saved.opted_out.insert(number.to_owned());
+    }
+
+    /// A number wants messages again.
+    pub(super) fn opt_in(&self, number: &str) {
+        let mut store = lock(&self.0);
+        store.changed |= store.saved.opted_out.remove(number);
+    }
+
+    /// A device cannot be reached: its endpoint takes no more messages.
+    pub(super) fn disable(&self, endpoint: &str) {
+        let mut store = lock(&self.0);
+        if let Some(endpoint) = store.saved.endpoints.get_mut(endpoint) {
+            endpoint.enabled = false;
+            store.changed = true;
+        }
+    }
+
     pub(super) fn set_opted_out(&self, numbers: BTreeSet<String>) {
         let mut store = lock(&self.0);
         store.saved.opted_out = numbers;
@@ -86,6 +108,18 @@ impl Sns {
 pub(super) fn router() -> Router<Arc<Services>> {
     Router::new().route("/", post(call))
 }
+
+/// The errors that the provider can be told to refuse with.
+const CODES: [(StatusCode, &str); 8] = [
+    (StatusCode::BAD_REQUEST, "EndpointDisabled"),
+    (StatusCode::BAD_REQUEST, "InvalidParameter"),
+    (StatusCode::BAD_REQUEST, "KMSAccessDenied"),
+    (StatusCode::BAD_REQUEST, "ParameterValueInvalid"),
+    (StatusCode::BAD_REQUEST, "PlatformApplicationDisabled"),
+    (StatusCode::FORBIDDEN, "AuthorizationError"),
+    (StatusCode::NOT_FOUND, "NotFound"),
+    (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
+];
 
 /// An error in SNS's XML.
 #[derive(Debug)]
@@ -161,9 +195,7 @@ async fn call(State(services): State<Arc<Services>>, body: Bytes) -> Result<Resp
             element("isOptedOut", &opted_out.to_string())
         }
         "OptInPhoneNumber" => {
-            let mut store = lock(&services.sns.0);
-            store.saved.opted_out.remove(phone_number(&fields, "phoneNumber")?);
-            store.changed = true;
+            services.sns.opt_in(phone_number(&fields, "phoneNumber")?);
             String::new()
         }
         other => {
@@ -218,6 +250,13 @@ async fn publish(services: &Services, fields: &Fields) -> Result<String, SnsErro
     sent.map(|message_id| element("MessageId", &message_id)).map_err(|e| match e {
         ProviderError::Refused(refused) => refused,
         ProviderError::Throttled => SnsError::new(StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded"),
+        ProviderError::Told(code) => {
+            let (status, code) = CODES
+                .into_iter()
+                .find(|(_, known)| *known == code)
+                .unwrap_or((StatusCode::BAD_REQUEST, "InvalidParameter"));
+            SnsError::new(status, code, "The provider was told to refuse.")
+        }
         ProviderError::Failed => SnsError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalFailure",
@@ -270,6 +309,7 @@ fn send_sms(services: &Services, fields: &Fields) -> Result<String, SnsError> {
     let message_id = Uuid::new_v4().to_string();
     // AWS takes a message to an opted-out number, and beyond the spend limit, and tells only its delivery log
     // that it was not delivered.
+    let kind = attributes.get("AWS.SNS.SMS.SMSType").copied().unwrap_or("Promotional");
     let mut store = lock(&services.sns.0);
     let date = now.to_zoned(TimeZone::UTC).date();
     let month = (date.year(), date.month());
@@ -277,13 +317,23 @@ fn send_sms(services: &Services, fields: &Fields) -> Result<String, SnsError> {
         store.sms_in_month = (month, 0);
     }
     let over_limit = services.providers.limits().per_month.is_some_and(|limit| store.sms_in_month.1 >= limit);
-    if !over_limit && !store.saved.opted_out.contains(number) {
-        store.sms_in_month.1 += 1;
-        let mut entry = Entry::new(now, Channel::Sms, number.to_owned(), message_id.clone());
-        entry.from = attributes.get("AWS.SNS.SMS.SenderID").map(|&sender| sender.to_owned());
-        entry.text = Some(text);
-        services.outbox.record(entry);
+    let refused = match () {
+        () if store.saved.opted_out.contains(number) => Some("Phone number is opted out"),
+        () if over_limit => Some("No quota left for account"),
+        () => None,
+    };
+    if let Some(reason) = refused {
+        drop(store);
+        services.log_refusal(&Refusal { to: number, message_id: &message_id, kind, reason, at: now });
+        return Ok(message_id);
     }
+    store.sms_in_month.1 += 1;
+    drop(store);
+    let mut entry = Entry::new(now, Channel::Sms, number.to_owned(), message_id.clone());
+    entry.from = attributes.get("AWS.SNS.SMS.SenderID").map(|&sender| sender.to_owned());
+    entry.kind = Some(kind.to_owned());
+    entry.text = Some(text);
+    services.leave(entry);
     Ok(message_id)
 }
 
@@ -320,7 +370,8 @@ fn send_push(services: &Services, fields: &Fields) -> Result<String, SnsError> {
     }
     entry.platform = Some(platform.to_owned());
     entry.token = Some(endpoint.token.clone());
-    services.outbox.record(entry);
+    drop(store);
+    services.leave(entry);
     Ok(message_id)
 }
 
@@ -340,6 +391,12 @@ fn title_and_body(payload: &Value) -> (Option<String>, Option<String>) {
 /// `APNS` of `arn:aws:sns:us-east-1:000000000000:app/APNS/local`.
 fn platform_of(application: &str) -> &str {
     application.split('/').nth(1).unwrap_or_default()
+}
+
+/// `arn:…:app/APNS/local` of `arn:…:endpoint/APNS/local/<id>`.
+pub(super) fn application_of(endpoint: &str) -> String {
+    let application = endpoint.rsplit_once('/').map_or(endpoint, |(application, _)| application);
+    application.replacen(":endpoint/", ":app/", 1)
 }
 
 fn create_endpoint(services: &Services, fields: &Fields) -> Result<String, SnsError> {

@@ -1,19 +1,26 @@
 //! The services as the functions meet them: through the AWS SDKs, over loopback; and the control API through its router.
 
 mod control;
+mod feedback;
+mod inbound;
 mod scheduler;
 mod ses;
 mod sns;
+mod social;
+mod telegram;
+mod ticks;
 mod time_machine;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::map_request;
+use axum::response::{IntoResponse as _, Response};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,7 +28,11 @@ use tower::ServiceExt as _;
 
 use super::{QueueSender, SERVICE_HEADER, Services, ServicesConfig, lock};
 use crate::clock::Clock;
+use crate::sandbox::{Invocation, Outcome};
 use crate::seams::Stack;
+use crate::template::{
+    EventDestination, FunctionSpec, LogSubscription, ScheduleMapping, Subscription, Topic,
+};
 
 const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:email";
 const DLQ: &str = "arn:aws:sqs:us-east-1:000000000000:schedule-dlq";
@@ -68,6 +79,77 @@ impl Stack for Idle {
     fn make_visible(&self, _: Timestamp) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+
+    fn invoke(&self, _: &str, _: String) -> BoxFuture<'_, Option<Invocation>> {
+        Box::pin(async { None })
+    }
+
+    fn request(&self, _: Request<Body>) -> BoxFuture<'_, Response> {
+        Box::pin(async { StatusCode::NOT_FOUND.into_response() })
+    }
+}
+
+/// A stack whose functions and HTTP API write down what they get, and fail when told.
+#[derive(Default)]
+struct Watching {
+    invoked: Mutex<Vec<(String, Value)>>,
+    requests: Mutex<Vec<(String, Option<String>, Value)>>,
+    failing: std::sync::atomic::AtomicBool,
+    writing: std::sync::atomic::AtomicBool,
+    drained: std::sync::atomic::AtomicUsize,
+}
+
+impl Watching {
+    fn fail(&self, fails: bool) {
+        self.failing.store(fails, SeqCst);
+    }
+
+    fn invoked(&self) -> Vec<(String, Value)> {
+        lock(&self.invoked).clone()
+    }
+
+    fn requests(&self) -> Vec<(String, Option<String>, Value)> {
+        lock(&self.requests).clone()
+    }
+}
+
+impl Stack for Watching {
+    fn drained(&self) -> BoxFuture<'_, Result<(), String>> {
+        self.drained.fetch_add(1, SeqCst);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn next_visible(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn make_visible(&self, _: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn invoke(&self, function_arn: &str, event: String) -> BoxFuture<'_, Option<Invocation>> {
+        lock(&self.invoked).push((function_arn.to_owned(), serde_json::from_str(&event).unwrap()));
+        let outcome = match self.failing.load(SeqCst) {
+            true => Outcome::FunctionError(r#"{"errorMessage":"no"}"#.into()),
+            false => Outcome::Ok("null".into()),
+        };
+        let wrote = self.writing.load(SeqCst);
+        Box::pin(async move { Some(Invocation { request_id: "r".to_owned(), outcome, wrote }) })
+    }
+
+    fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            let secret = request.headers().get("x-telegram-bot-api-secret-token");
+            let secret = secret.map(|secret| secret.to_str().unwrap().to_owned());
+            let path = request.uri().path().to_owned();
+            let body = to_bytes(request.into_body(), usize::MAX).await.unwrap();
+            lock(&self.requests).push((path, secret, serde_json::from_slice(&body).unwrap()));
+            match self.failing.load(SeqCst) {
+                true => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+                false => StatusCode::OK.into_response(),
+            }
+        })
+    }
 }
 
 struct World {
@@ -100,6 +182,58 @@ fn world_with(change: impl FnOnce(&mut ServicesConfig)) -> World {
     World { services, queues, clock, state_dir }
 }
 
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:local-Feedback";
+const FEEDBACK: &str = "arn:aws:sqs:us-east-1:000000000000:feedback";
+const FAILURES: &str = "arn:aws:sqs:us-east-1:000000000000:failures";
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:feedback";
+
+/// A world with all that feedback passes on its way: a topic and its queue, a configuration set, log subscriptions and a
+/// function with these schedules.
+fn listening_world(schedules: Vec<ScheduleMapping>) -> World {
+    world_with(|config| {
+        config.topics = vec![Topic {
+            logical_id: "Feedback".to_owned(),
+            arn: TOPIC.to_owned(),
+            subscriptions: vec![Subscription {
+                logical_id: "ToQueue".to_owned(),
+                queue_arn: FEEDBACK.to_owned(),
+                raw: true,
+            }],
+        }];
+        config.configuration_sets = vec!["mail".to_owned()];
+        let types = ["send", "delivery", "bounce", "complaint", "reject", "open"];
+        config.event_destinations = vec![EventDestination {
+            configuration_set: "mail".to_owned(),
+            topic_arn: TOPIC.to_owned(),
+            types: types.map(str::to_owned).to_vec(),
+        }];
+        config.log_subscriptions = ["", "/Failure"]
+            .map(|end| LogSubscription {
+                name: format!("lines{end}"),
+                log_group: format!("sns/us-east-1/000000000000/DirectPublishToPhoneNumber{end}"),
+                function_arn: FUNCTION.to_owned(),
+            })
+            .to_vec();
+        config.functions = vec![FunctionSpec {
+            logical_id: "Feedback".to_owned(),
+            name: "feedback".to_owned(),
+            lambda_name: "local-Feedback".to_owned(),
+            arn: FUNCTION.to_owned(),
+            timeout: std::time::Duration::from_secs(3),
+            memory: 128,
+            reserved_concurrency: None,
+            json_logs: true,
+            environment: std::collections::BTreeMap::new(),
+            routes: Vec::new(),
+            streams: Vec::new(),
+            queues: Vec::new(),
+            schedules,
+            async_retries: 2,
+            async_on_failure: Some(FAILURES.to_owned()),
+        }];
+    })
+}
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -119,9 +253,50 @@ impl World {
 
     /// A call of the control API: status and JSON.
     async fn control(&self, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+        self.control_around(Arc::new(Idle), method, path, body).await
+    }
+
+    /// Like [`World::control`], with a stack of the test's own.
+    async fn control_around(
+        &self,
+        stack: Arc<dyn Stack>,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
-        let response = self.services.control_router(Arc::new(Idle)).oneshot(request).await.unwrap();
+        let response = self.services.control_router(stack).oneshot(request).await.unwrap();
         let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Lets this many seconds pass, and what is due arrive.
+    async fn pass(&self, seconds: i64, stack: &dyn Stack) {
+        self.clock.advance_to(self.clock.now() + jiff::SignedDuration::from_secs(seconds));
+        self.services.arrive_due(stack).await;
+    }
+
+    /// What came into a queue since the last look, as JSON.
+    fn taken(&self, queue: &str) -> Vec<Value> {
+        let mut taken = lock(&self.queues.taken);
+        let (these, others) = std::mem::take(&mut *taken).into_iter().partition(|(to, _)| to == queue);
+        *taken = others;
+        let these: Vec<(String, String)> = these;
+        these.into_iter().map(|(_, body)| serde_json::from_str(&body).unwrap()).collect()
+    }
+
+    /// Calls one of the services without an SDK: status and JSON.
+    async fn call(&self, service: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(SERVICE_HEADER, service)
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.services.aws_router().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }

@@ -263,31 +263,10 @@ impl Scheduler {
 
     /// The message body: the input with AWS's context attributes filled in, or AWS's own event where no input was given.
     fn payload(&self, invocation: &Invocation, input: Option<&str>) -> String {
-        let scheduled_at =
-            Timestamp::from_second(invocation.scheduled_at.as_second()).unwrap_or(invocation.scheduled_at);
         let arn = self.schedule_arn(&invocation.key);
-        let execution_id = &Uuid::new_v4().simple().to_string()[..16];
-        let Some(input) = input else {
-            let account = self.arn_prefix.rsplit(':').next().unwrap_or_default();
-            let region = self.arn_prefix.split(':').nth(3).unwrap_or_default();
-            return serde_json::json!({
-                "version": "0",
-                "id": Uuid::new_v4(),
-                "detail-type": "Scheduled Event",
-                "source": "aws.scheduler",
-                "account": account,
-                "time": scheduled_at.to_string(),
-                "region": region,
-                "resources": [arn],
-                "detail": "{}",
-            })
-            .to_string();
-        };
-        input
-            .replace("<aws.scheduler.schedule-arn>", &arn)
-            .replace("<aws.scheduler.scheduled-time>", &scheduled_at.to_string())
-            .replace("<aws.scheduler.execution-id>", execution_id)
-            .replace("<aws.scheduler.attempt-number>", &invocation.attempt.to_string())
+        let account = self.arn_prefix.rsplit(':').next().unwrap_or_default();
+        let region = self.arn_prefix.split(':').nth(3).unwrap_or_default();
+        scheduled_event(&arn, invocation.scheduled_at, invocation.attempt, input, region, account)
     }
 
     fn schedule_arn(&self, key: &Key) -> String {
@@ -393,6 +372,38 @@ impl Store {
             self.schedules.remove(&invocation.key);
         }
     }
+}
+
+/// What a target gets: the input with AWS's context attributes filled in, or AWS's own event where no input was given.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
+pub(super) fn scheduled_event(
+    arn: &str,
+    at: Timestamp,
+    attempt: u32,
+    input: Option<&str>,
+    region: &str,
+    account: &str,
+) -> String {
+    let scheduled_at = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    let Some(input) = input else {
+        return serde_json::json!({
+            "version": "0",
+            "id": Uuid::new_v4(),
+            "detail-type": "Scheduled Event",
+            "source": "aws.scheduler",
+            "account": account,
+            "time": scheduled_at.to_string(),
+            "region": region,
+            "resources": [arn],
+            "detail": "{}",
+        })
+        .to_string();
+    };
+    input
+        .replace("<aws.scheduler.schedule-arn>", arn)
+        .replace("<aws.scheduler.scheduled-time>", &scheduled_at.to_string())
+        .replace("<aws.scheduler.execution-id>", &Uuid::new_v4().simple().to_string()[..16])
+        .replace("<aws.scheduler.attempt-number>", &attempt.to_string())
 }
 
 /// An occurrence by the schedule's expression in its zone, unless it is after the schedule's end.

@@ -65,7 +65,7 @@ async fn the_outbox_is_filtered_and_cleared() {
     let (status, answer) = world.control("GET", "/outbox?channel=fax", "").await;
     assert_eq!(
         (status, &answer["error"]),
-        (StatusCode::BAD_REQUEST, &json!("channel is email, sms or push, not \"fax\""))
+        (StatusCode::BAD_REQUEST, &json!("channel is email, sms, push, whatsapp or telegram, not \"fax\""))
     );
     assert_eq!(world.control("DELETE", "/outbox", "").await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.control("GET", "/outbox", "").await.1, json!([]));

@@ -223,7 +223,7 @@ async fn context_attributes_are_filled_in() {
 async fn a_time_that_has_passed_fires_at_once_by_the_background_task() {
     let (world, client) = connected().await;
     let services = world.services.clone();
-    let running = tokio::spawn(async move { services.run().await });
+    let running = tokio::spawn(async move { services.run(&Idle).await });
     create(&client, "late", "at(2029-12-31T00:00:00)")
         .action_after_completion(ActionAfterCompletion::Delete)
         .send()

@@ -47,6 +47,14 @@ impl Stack for Following {
             assert!(self.world.clock.now() >= instant);
         })
     }
+
+    fn invoke(&self, _: &str, _: String) -> BoxFuture<'_, Option<Invocation>> {
+        Box::pin(async { None })
+    }
+
+    fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response> {
+        Idle.request(request)
+    }
 }
 
 #[tokio::test]
@@ -104,6 +112,12 @@ async fn a_stack_that_does_not_rest_stops_the_journey() {
         }
         fn make_visible(&self, _: Timestamp) -> BoxFuture<'_, ()> {
             Box::pin(async {})
+        }
+        fn invoke(&self, _: &str, _: String) -> BoxFuture<'_, Option<Invocation>> {
+            Box::pin(async { None })
+        }
+        fn request(&self, _: Request<Body>) -> BoxFuture<'_, Response> {
+            Box::pin(async { StatusCode::NOT_FOUND.into_response() })
         }
     }
     let world = world();
