@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::chain;
-use crate::faults::Kill;
+use crate::faults::{Kill, ServiceFault};
 use crate::running::RunningStack;
 use crate::sandbox::{Invocation, JournalEntry};
 
@@ -28,6 +28,7 @@ pub fn router(stack: Arc<RunningStack>) -> Router {
         .route("/faults/redeliver", post(redeliver))
         .route("/faults/kill", post(kill))
         .route("/faults/throttle", post(throttle))
+        .route("/faults/fail", post(fail))
         .route("/faults/delay", post(delay))
         .route("/faults/shuffle", post(shuffle))
         .layer(DefaultBodyLimit::max(6 * 1024 * 1024))
@@ -47,20 +48,6 @@ impl IntoResponse for Refused {
 #[serde(deny_unknown_fields)]
 struct Redeliver {
     source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServiceFault {
-    service: String,
-    #[serde(default = "once")]
-    count: u32,
-    #[serde(default)]
-    milliseconds: u64,
-}
-
-fn once() -> u32 {
-    1
 }
 
 /// Like Lambda's Invoke: the payload, and a header if it is an error.
@@ -137,14 +124,17 @@ async fn kill(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<Sta
 }
 
 async fn throttle(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<StatusCode, Refused> {
-    let fault: ServiceFault = read(&body)?;
-    stack.host.faults.throttle(&fault.service, fault.count);
+    stack.host.faults.throttle(read::<ServiceFault>(&body)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn fail(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<StatusCode, Refused> {
+    stack.host.faults.fail(read::<ServiceFault>(&body)?);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delay(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<StatusCode, Refused> {
-    let fault: ServiceFault = read(&body)?;
-    stack.host.faults.delay(&fault.service, fault.count, fault.milliseconds);
+    stack.host.faults.delay(read::<ServiceFault>(&body)?);
     Ok(StatusCode::NO_CONTENT)
 }
 

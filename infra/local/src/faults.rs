@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use crate::services::is_meant;
+
 /// On which side of the AWS call the sandbox dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,11 +36,46 @@ fn first() -> u32 {
     1
 }
 
+/// Which calls of a service meet a fault.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceFault {
+    /// Its name in the request's signature, such as `sns`; of Telegram's requests, which have none, `telegram`.
+    pub service: String,
+    /// How many calls meet it.
+    #[serde(default = "first")]
+    pub count: u32,
+    /// Milliseconds by which they take longer.
+    #[serde(default)]
+    pub milliseconds: u64,
+    /// Part of the calls that meet it, 0 to 1, until there were `count`; each of them by default.
+    #[serde(default)]
+    pub share: Option<f64>,
+    /// Chooses that part by chance, always the same for the same seed; without it, it is spread evenly.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Calls so far.
+    #[serde(skip)]
+    pub calls: u64,
+}
+
+impl ServiceFault {
+    /// Counts a call; tells whether it meets the fault.
+    fn meet(&mut self) -> bool {
+        self.calls += 1;
+        let meets = self.count > 0 && is_meant(self.share, self.seed, self.calls);
+        self.count -= u32::from(meets);
+        meets
+    }
+}
+
 /// What a function's call of a service meets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// The service refuses it as one too many.
     pub throttled: bool,
+    /// The service fails, and does nothing.
+    pub failed: bool,
     /// Milliseconds the service takes longer.
     pub delay_ms: u64,
 }
@@ -52,8 +89,9 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Waiting {
     kills: Vec<Kill>,
-    throttles: BTreeMap<String, u32>,
-    delays: BTreeMap<String, (u32, u64)>,
+    throttles: BTreeMap<String, ServiceFault>,
+    failures: BTreeMap<String, ServiceFault>,
+    delays: BTreeMap<String, ServiceFault>,
     shuffle: bool,
 }
 
@@ -63,14 +101,19 @@ impl Faults {
         self.waiting().kills.push(kill);
     }
 
-    /// Refuses the next `count` calls of `service` (its name in the request's signature, such as `sns`).
-    pub fn throttle(&self, service: &str, count: u32) {
-        self.waiting().throttles.insert(service.to_owned(), count);
+    /// Refuses calls as too many.
+    pub fn throttle(&self, fault: ServiceFault) {
+        self.waiting().throttles.insert(fault.service.clone(), fault);
     }
 
-    /// Makes the next `count` calls of `service` take `delay_ms` longer.
-    pub fn delay(&self, service: &str, count: u32, delay_ms: u64) {
-        self.waiting().delays.insert(service.to_owned(), (count, delay_ms));
+    /// Fails calls, as in an outage.
+    pub fn fail(&self, fault: ServiceFault) {
+        self.waiting().failures.insert(fault.service.clone(), fault);
+    }
+
+    /// Makes calls take longer.
+    pub fn delay(&self, fault: ServiceFault) {
+        self.waiting().delays.insert(fault.service.clone(), fault);
     }
 
     /// Delivers the next stream batch twice, and out of order as far as a stream allows.
@@ -93,10 +136,11 @@ impl Faults {
     /// What one call of `service` meets now.
     pub(crate) fn meet(&self, service: &str) -> Trouble {
         let mut waiting = self.waiting();
-        let throttled = waiting.throttles.get_mut(service).is_some_and(take_one);
+        let throttled = waiting.throttles.get_mut(service).is_some_and(ServiceFault::meet);
+        let failed = waiting.failures.get_mut(service).is_some_and(ServiceFault::meet);
         let delay = waiting.delays.get_mut(service);
-        let delay_ms = delay.map_or(0, |(count, delay_ms)| if take_one(count) { *delay_ms } else { 0 });
-        Trouble { throttled, delay_ms }
+        let delay_ms = delay.map_or(0, |fault| if fault.meet() { fault.milliseconds } else { 0 });
+        Trouble { throttled, failed, delay_ms }
     }
 
     pub(crate) fn take_shuffle(&self) -> bool {
@@ -108,20 +152,33 @@ impl Faults {
     }
 }
 
-fn take_one(count: &mut u32) -> bool {
-    let left = *count > 0;
-    *count = count.saturating_sub(1);
-    left
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn fault(json: &str) -> ServiceFault {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_share_of_the_calls_fails_until_the_count_is_reached() {
+        let run = |json: &str| -> Vec<bool> {
+            let faults = Faults::default();
+            faults.fail(fault(json));
+            (0..40).map(|_| faults.meet("sqs").failed).collect()
+        };
+        let half = run(r#"{"service": "sqs", "count": 5, "share": 0.5}"#);
+        assert_eq!(half[..4], [false, true, false, true]);
+        assert_eq!(half.iter().filter(|failed| **failed).count(), 5);
+        let seeded = r#"{"service": "sqs", "count": 100, "share": 0.5, "seed": 4}"#;
+        assert_eq!(run(seeded), run(seeded));
+        assert!((10..30).contains(&run(seeded).into_iter().filter(|failed| *failed).count()));
+    }
+
     #[test]
     fn a_throttle_ends_after_its_count() {
         let faults = Faults::default();
-        faults.throttle("sns", 2);
+        faults.throttle(fault(r#"{"service": "sns", "count": 2}"#));
         let met: Vec<bool> = (0..3).map(|_| faults.meet("sns").throttled).collect();
         assert_eq!(met, [true, true, false]);
         assert!(!faults.meet("sqs").throttled);
@@ -143,7 +200,7 @@ mod tests {
     #[test]
     fn cleared_faults_never_happen() {
         let faults = Faults::default();
-        faults.delay("dynamodb", 1, 50);
+        faults.delay(fault(r#"{"service": "dynamodb", "milliseconds": 50}"#));
         faults.shuffle();
         faults.clear();
         assert_eq!(faults.meet("dynamodb"), Trouble::default());

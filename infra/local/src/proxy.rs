@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::activity::{Activity, Sources};
 use crate::event_source::visibility::Visibility;
-use crate::faults::{Faults, Kill, When};
+use crate::faults::{Faults, Kill, Trouble, When};
 use crate::services::{SERVICE_HEADER, SERVICES};
 
 /// The largest request any of the services takes (a DynamoDB batch), in bytes.
@@ -158,8 +158,11 @@ impl Proxy {
         if trouble.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(trouble.delay_ms)).await;
         }
-        let response =
-            if trouble.throttled { throttled(&call.service) } else { self.serve(&call, parts, body).await };
+        let response = match trouble {
+            Trouble { failed: true, .. } => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Trouble { throttled: true, .. } => throttled(&call.service),
+            _ => self.serve(&call, parts, body).await,
+        };
         // Marked even if it failed: it may have been done all the same.
         if call.writes_to_a_table() || call.sends_to_a_queue() {
             calls.wrote.store(true, Ordering::SeqCst);

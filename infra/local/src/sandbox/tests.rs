@@ -331,7 +331,8 @@ async fn a_sandbox_can_be_killed_before_and_after_a_call() {
 #[tokio::test]
 async fn a_throttled_service_refuses_so_many_calls() {
     let stage = Stage::new("throttle", &[]).await;
-    stage.host.faults.throttle("dynamodb", 1);
+    let once = serde_json::from_value(json!({ "service": "dynamodb" })).unwrap();
+    stage.host.faults.throttle(once);
     let answer = stage.answer(json!({"call": ["dynamodb:PutItem", "dynamodb:PutItem"]})).await;
     let answers = answer["answers"].as_array().unwrap();
     assert!(

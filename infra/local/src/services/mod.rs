@@ -38,6 +38,7 @@ use uuid::Uuid;
 pub use outbox::{Attachment, Button, Entry, Header, MessageTemplate};
 pub use providers::Channel;
 pub use scheduler::{Expression, Fired, Outcome, PendingSchedule};
+pub(crate) use text::is_meant;
 pub use time_machine::RunToError;
 
 use crate::clock::Clock;

@@ -191,7 +191,12 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:feedback"
 /// function with these schedules.
 fn listening_world(schedules: Vec<ScheduleMapping>) -> World {
     world_with(|config| {
-        config.topics = vec![Topic {
+        let alarms = Topic {
+            logical_id: "Alarms".to_owned(),
+            arn: format!("{TOPIC}-alarms"),
+            subscriptions: Vec::new(),
+        };
+        let feedback = Topic {
             logical_id: "Feedback".to_owned(),
             arn: TOPIC.to_owned(),
             subscriptions: vec![Subscription {
@@ -199,7 +204,8 @@ fn listening_world(schedules: Vec<ScheduleMapping>) -> World {
                 queue_arn: FEEDBACK.to_owned(),
                 raw: true,
             }],
-        }];
+        };
+        config.topics = vec![alarms, feedback];
         config.configuration_sets = vec!["mail".to_owned()];
         let types = ["send", "delivery", "bounce", "complaint", "reject", "open"];
         config.event_destinations = vec![EventDestination {

@@ -18,7 +18,7 @@ pub(super) fn chance(seed: u64, n: u64) -> f64 {
 }
 
 /// Whether the `n`-th of many (from 1) is among the `share` that is meant: by chance if there is a seed, else spread evenly.
-pub(super) fn is_meant(share: Option<f64>, seed: Option<u64>, n: u64) -> bool {
+pub(crate) fn is_meant(share: Option<f64>, seed: Option<u64>, n: u64) -> bool {
     let share = share.unwrap_or(1.0);
     match seed {
         Some(seed) => chance(seed, n) < share,

@@ -8,7 +8,7 @@ use super::Services;
 use super::text::milliseconds;
 
 impl Services {
-    /// The ARN of a topic by its logical id, name or ARN; without one the template's only topic.
+    /// The ARN of a topic by its logical id, name or ARN; without one the template's only topic that a queue listens to.
     ///
     /// # Errors
     /// There is none, or it is not said which.
@@ -20,12 +20,17 @@ impl Services {
                     || topic.arn == wanted
                     || topic.arn.ends_with(&format!(":{wanted}"))
             }),
-            None if topics.len() > 1 => return Err("the template has several topics: say which".to_owned()),
-            None => topics.first(),
+            None => {
+                let mut heard = topics.iter().filter(|topic| !topic.subscriptions.is_empty());
+                match (heard.next(), heard.next()) {
+                    (_, Some(_)) => return Err("queues listen to several topics: say which".to_owned()),
+                    (only, None) => only,
+                }
+            }
         };
         found.map(|topic| topic.arn.clone()).ok_or_else(|| match wanted {
             Some(wanted) => format!("there is no topic {wanted}"),
-            None => "the template has no topic".to_owned(),
+            None => "no queue listens to a topic".to_owned(),
         })
     }
 
