@@ -155,7 +155,10 @@ impl TryFrom<ChannelsGiven> for Channels {
     type Error = InvalidChannels;
     fn try_from(given: ChannelsGiven) -> Result<Self, InvalidChannels> {
         let channels = match given {
-            ChannelsGiven::All(All::All) => Channel::ALL.to_vec(),
+            // All by which we send; what staff sends by hand it asks for by name.
+            ChannelsGiven::All(All::All) => {
+                Channel::ALL.into_iter().filter(|channel| *channel != Channel::Assisted).collect()
+            }
             ChannelsGiven::Some(channels) => channels,
         };
         let twice = channels.iter().enumerate().any(|(index, channel)| channels[..index].contains(channel));

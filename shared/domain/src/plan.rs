@@ -318,11 +318,13 @@ fn one_step(
             waits_for_confirmation: false,
             after_failure,
         };
-        if rule.strategy == Strategy::Cascade && behind.is_none() && in_the_way(facts, &candidate).is_none() {
+        if rule.strategy == Strategy::Cascade && behind.is_none() {
             match failed_at(facts, &candidate) {
-                // The next channel is called for from the moment at which this one was known to have failed.
+                // The next channel is called for from the moment at which this one was known to have failed. Its address may be suppressed
+                // or gone since, for that very reason.
                 Some(failed_at) => (known_at, after_failure) = (known_at.max(failed_at), true),
-                None => behind = Some(channel),
+                None if in_the_way(facts, &candidate).is_none() => behind = Some(channel),
+                None => {}
             }
         }
         found.push(candidate);

@@ -160,7 +160,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<QuietHours>(&again).unwrap(), hours, "read back");
             Channel::ALL.into_iter().filter(|channel| hours.hold(*channel)).collect()
         };
-        assert_eq!(held(r#"{"from":"23:00","until":"08:00"}"#), [Channel::Sms, Channel::Push]);
+        assert_eq!(
+            held(r#"{"from":"23:00","until":"08:00"}"#),
+            [Channel::Sms, Channel::Push, Channel::Whatsapp, Channel::Telegram, Channel::Assisted]
+        );
         assert_eq!(
             held(r#"{"from":"23:00","until":"08:00","channels":["sms","email"]}"#),
             [Channel::Email, Channel::Sms]

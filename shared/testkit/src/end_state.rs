@@ -6,6 +6,7 @@ use app::ports::Item;
 use domain::booking::Booking;
 use domain::message::{Message, MessageStatus};
 use domain::occasion::{About, Occasion};
+use domain::task::TaskKind;
 
 use crate::world::World;
 
@@ -63,6 +64,10 @@ impl World {
                         uncertain: state.uncertain.contains(&message.id),
                     };
                     end.messages.insert(label(message), standing);
+                }
+                Item::Task(task) if task.kind != TaskKind::UnknownMessage => {
+                    end.facts
+                        .push(renamed(format!("task {:?} {:?} {:?}", task.kind, task.subject, task.text)));
                 }
                 Item::Task(task) => match state.messages().find(|m| m.id.as_str() == task.id.as_str()) {
                     Some(message) => end.unknown_tasks.push(label(message)),

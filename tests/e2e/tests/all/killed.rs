@@ -74,6 +74,62 @@ fn killed_between_claim_and_record_an_sms_is_unknown_and_an_email_is_sent_again(
     }
 }
 
+/// The calls of a delivery, in order, with what becomes of an sms whose sandbox dies before and after each: the claim is the second, and the last
+/// writes down what the provider said.
+const DELIVERY: [(&str, &str, &str); 4] = [
+    ("BatchGetItem", "accepted", "accepted"),
+    ("the claim", "accepted", "unknown"),
+    ("the provider", "unknown", "unknown"),
+    ("the record", "unknown", "accepted"),
+];
+
+#[test]
+fn killed_at_any_of_its_calls_a_delivery_loses_nothing_and_repeats_nothing_that_costs() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    salon.book(&salon.day(5, "09:00"));
+    let functions = ["deliver-sms", "deliver-email"];
+    for function in functions {
+        let clean = stack.invocations(function);
+        let calls = clean.last().unwrap()["aws_calls"].as_object().unwrap().clone();
+        let count: u64 = calls.values().filter_map(|count| count.as_u64()).sum();
+        assert_eq!(count, 4, "{function}: {calls:?}");
+    }
+    let mut bookings = Vec::new();
+    for (index, (what, before, after)) in DELIVERY.into_iter().enumerate() {
+        for (when, sms) in [("before", before), ("after", after)] {
+            for function in functions {
+                stack.fault("kill", json!({ "function": function, "when": when, "call": index + 1 }));
+            }
+            let client = salon.new_client();
+            let hour = SignedDuration::from_hours(i64::try_from(bookings.len()).unwrap());
+            let mut body = salon.booking(&(salon.day(5, "10:00") + hour));
+            body["client_ids"] = json!([client.id]);
+            let id = salon.post_booking(&body);
+            for function in functions {
+                stack.wait_for_deaths(function, bookings.len() + 1);
+            }
+            bookings.push((id, client, format!("{when} {what}"), sms));
+        }
+    }
+    stack.run_on(UNTIL_REDELIVERED);
+    stack.run_on(UNTIL_REDELIVERED);
+    for (id, client, moment, sms) in &bookings {
+        assert_eq!(
+            salon.statuses(id, "booking_created"),
+            ["email accepted".to_owned(), format!("sms {sms}"), "push accepted".to_owned()],
+            "{moment}"
+        );
+        let left = salon.sent("sms", &client.phone).len();
+        let certain = *sms == "accepted";
+        assert!(left == 1 || (left == 0 && !certain), "{moment}: {left} sms");
+        let emails = salon.sent("email", &client.email).len();
+        assert!((1..=2).contains(&emails), "{moment}: {emails} e-mails");
+    }
+    let unknown = bookings.iter().filter(|(.., sms)| *sms == "unknown").count();
+    assert_eq!(salon.tasks().len(), unknown, "a task for each that is unknown");
+}
+
 #[test]
 fn killed_before_the_claim_a_message_is_delivered_once() {
     let stack = Stack::start();

@@ -95,6 +95,11 @@ fn s4_the_next_is_due_from_the_moment_the_first_failed_for_certain() {
     assert_eq!(failed.status, MessageStatus::Failed);
     assert!(!applied(&facts, &mut ledger, &mut checks, at(failed_at)), "a second run changes nothing");
 
+    // What failed is gone from the card since, for that very reason.
+    facts.clients[0].devices.clear();
+    assert_eq!(outcomes(&facts, failed_at), ["NoAddress", failed_at, "Cascade"]);
+    assert_eq!(decide(&facts, &next, false, at(failed_at)).0, Decision::Send);
+
     // It fails too: the last one serves.
     let failure = Failure { message_id: next.id, at: at("2026-11-22T10:01:00Z") };
     *facts.booking_mut() = facts.booking_mut().failed(failure).unwrap();
