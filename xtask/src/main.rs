@@ -14,6 +14,7 @@ mod demo;
 mod deploy;
 mod fuzz;
 mod http;
+mod mend;
 mod mutants;
 mod process;
 mod python;
@@ -42,6 +43,8 @@ cargo xtask COMMAND [OPTIONS]
   mutants         whether a test notices when the rules are changed in one place
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   bench domain    how long planning, deciding and rendering take, and how many instructions
+  redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS
+  replay          have the stream bring again what was not planned
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
 
 `cargo xtask COMMAND --help` tells more.";
@@ -76,6 +79,8 @@ fn dispatch() -> Result<()> {
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),
+            Some("redrive") => mend::command("redrive", args),
+            Some("replay") => mend::command("replay", args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },

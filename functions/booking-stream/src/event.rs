@@ -7,13 +7,15 @@ use app::offer_slot::{Freed, freed, offer_slot};
 use app::plan_client::plan_client;
 use app::plan_subject::{Planned, plan_subject};
 use app::ports::{
-    Calendar, CancelTimer, ClientBookings, Enqueue, Item, List, PortError, Read, ReadLedger, Refs, SetAside,
-    SetTimer, WriteFacts, WriteLedger,
+    Calendar, CancelTimer, ClientBookings, Enqueue, Item, Key, List, PortError, Read, ReadLedger, Refs,
+    SetAside, SetTimer, WriteFacts, WriteLedger,
 };
 use app::roll_out::roll_out;
+use aws::failures::{About, Note};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::ids::{BusinessId, ClientId};
+use domain::subject::SubjectId;
 use futures::StreamExt;
 use lambda_runtime::{Error, LambdaEvent};
 use runtime::batch::{Record, guarded};
@@ -35,10 +37,27 @@ enum Changed {
     Rollout(BusinessId),
 }
 
+impl Changed {
+    /// How it is set aside.
+    fn about(&self) -> About {
+        match self {
+            Changed::Subject(refs) => About::item(&match refs.subject.clone() {
+                SubjectId::Booking(id) => Key::Booking(refs.business_id.clone(), id),
+                SubjectId::Occasion(id) => Key::Occasion(refs.business_id.clone(), id),
+            }),
+            Changed::Freed(freed) => About::Freed(freed.clone()),
+            Changed::Client(business, id) => About::item(&Key::Client(business.clone(), id.clone())),
+            Changed::Rollout(business) => About::item(&Key::Rollout(business.clone())),
+        }
+    }
+}
+
 /// A record that cannot be read, however often it comes.
 #[derive(Debug)]
 struct Poison {
     sequence_number: String,
+    /// The item that it is about.
+    about: About,
     why: String,
 }
 
@@ -71,7 +90,7 @@ pub async fn handle(
         }
     };
     let planned = futures::stream::iter(changed).map(|(changed, numbers)| async move {
-        let what = format!("{changed:?}");
+        let (what, about) = (format!("{changed:?}"), changed.about());
         let record = match guarded(plan(changed)).await {
             Some(Ok(planned)) => {
                 tracing::info!(what, ?planned, "planned");
@@ -81,15 +100,14 @@ pub async fn handle(
                 tracing::warn!(what, error = %chain(&error), "could not plan this time");
                 Record::Again
             }
-            Some(Err(error)) => set_aside(failures, &what, &chain(&error)).await,
-            None => set_aside(failures, &what, "planning panicked").await,
+            Some(Err(error)) => set_aside(failures, about, chain(&error)).await,
+            None => set_aside(failures, about, "planning panicked".to_owned()).await,
         };
         (record, numbers)
     });
     let mut outcomes: Vec<_> = planned.buffer_unordered(AT_ONCE).collect().await;
-    for Poison { sequence_number, why } in poison {
-        let what = format!("stream record {sequence_number}");
-        outcomes.push((set_aside(failures, &what, &why).await, vec![sequence_number]));
+    for Poison { sequence_number, about, why } in poison {
+        outcomes.push((set_aside(failures, about, why).await, vec![sequence_number]));
     }
     let again =
         outcomes.into_iter().filter(|(record, _)| *record == Record::Again).flat_map(|(_, numbers)| numbers);
@@ -102,10 +120,17 @@ pub async fn handle(
     Ok(response)
 }
 
-async fn set_aside(failures: &impl SetAside, what: &str, why: &str) -> Record {
+async fn set_aside(failures: &impl SetAside, about: About, why: String) -> Record {
+    let what = format!("{about:?}");
     tracing::error!(what, why, "cannot be planned and is set aside");
-    let text = serde_json::json!({ "what": what, "why": why }).to_string();
-    match failures.set_aside(text).await {
+    let note = match serde_json::to_string(&Note { about, why }) {
+        Ok(note) => note,
+        Err(error) => {
+            tracing::error!(what, error = %chain(&error), "cannot be written down");
+            return Record::Again;
+        }
+    };
+    match failures.set_aside(note).await {
         Ok(()) => Record::Done,
         Err(error) => {
             tracing::error!(what, error = %chain(&error), "could not even be set aside");
@@ -135,13 +160,22 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
             // The template's filter lets nothing else through.
             Ok(_) => continue,
             Err(error) => {
-                poison.push(Poison { sequence_number, why: chain(&error) });
+                let about =
+                    About::Item { pk: text(&record.change.keys, "pk"), sk: text(&record.change.keys, "sk") };
+                poison.push(Poison { sequence_number, about, why: chain(&error) });
                 continue;
             }
         };
         changed.entry(about).or_default().push(sequence_number);
     }
     (changed, poison)
+}
+
+fn text(keys: &serde_dynamo::Item, name: &str) -> String {
+    match keys.get(name) {
+        Some(serde_dynamo::AttributeValue::S(text)) => text.clone(),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -159,8 +193,10 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].0.starts_with("Subject(Refs {"), "{found:?}");
         assert_eq!(found[0].1, ["100", "101"]);
-        let poison: Vec<_> = poison.into_iter().map(|poison| poison.sequence_number).collect();
-        assert_eq!(poison, ["102"]);
+        let poison: Vec<_> =
+            poison.into_iter().map(|poison| (poison.sequence_number, poison.about)).collect();
+        let key = Key::Booking("b".parse().unwrap(), "k".parse().unwrap());
+        assert_eq!(poison, [("102".to_owned(), About::item(&key))]);
     }
 
     #[test]

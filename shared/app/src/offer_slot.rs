@@ -10,6 +10,7 @@ use domain::recipient::Recipient;
 use domain::resource::Slot;
 use domain::waitlist::{WaitlistEntry, WaitlistStatus};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::create_booking::LONGEST;
@@ -24,7 +25,7 @@ use crate::ports::{
 const TRIES: u32 = 20;
 
 /// A time of a resource that has come free.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Freed {
     /// Whose.
     pub business_id: BusinessId,

@@ -4,8 +4,12 @@
 
 pub mod connect;
 mod error;
+#[cfg(all(feature = "dynamodb", feature = "sqs"))]
+pub mod failures;
 #[cfg(feature = "images")]
 pub mod images;
+#[cfg(feature = "sqs")]
+pub mod letters;
 #[cfg(any(feature = "sesv2", feature = "sns"))]
 mod provider_error;
 #[cfg(any(feature = "scheduler", feature = "sqs"))]
@@ -16,5 +20,7 @@ pub mod schedules;
 pub mod ses;
 #[cfg(feature = "sns")]
 pub mod sns;
+#[cfg(any(feature = "sqs", feature = "streams"))]
+mod stack;
 #[cfg(feature = "dynamodb")]
 pub mod tables;

@@ -102,6 +102,31 @@ impl Tables {
         Self { client: Client::new(config), bookings, messages }
     }
 
+    /// The facts of a stack, whose table is found by its name. Needs `dynamodb:ListTables`.
+    ///
+    /// # Errors
+    /// DynamoDB does not answer, or there is not just one such table.
+    #[cfg(feature = "streams")]
+    pub async fn of_stack(config: &SdkConfig, stack: &str) -> Result<Self, PortError> {
+        let operation = "finding the table of a stack";
+        let client = Client::new(config);
+        let mut names = client.list_tables().into_paginator().items().send();
+        let mut found = Vec::new();
+        while let Some(name) = names.next().await {
+            let name = name.map_err(|error| port_error(operation, error))?;
+            if crate::stack::logical_id(stack, &name) == Some("BookingsTable") {
+                found.push(name);
+            }
+        }
+        match found.pop().filter(|_| found.is_empty()) {
+            Some(bookings) => Ok(Self { client, bookings, messages: String::new() }),
+            None => {
+                let source = format!("the stack {stack} has {} tables of bookings", found.len()).into();
+                Err(PortError::Permanent { operation, source })
+            }
+        }
+    }
+
     fn table_of(&self, key: &Key) -> &str {
         match key {
             Key::Message(..) | Key::Check(..) => &self.messages,
@@ -220,6 +245,32 @@ impl Tables {
 }
 
 impl Tables {
+    /// Raises the version of an item of `Bookings` and changes nothing else of it, so that the stream brings it again. `false` when there is no
+    /// such item. Whoever wrote it at this moment finds that another write came first, and starts over. Needs `dynamodb:UpdateItem`.
+    ///
+    /// # Errors
+    /// DynamoDB does not answer.
+    pub async fn touch(&self, pk: &str, sk: &str) -> Result<bool, PortError> {
+        let touched = self
+            .client
+            .update_item()
+            .table_name(&self.bookings)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()))
+            .condition_expression("attribute_exists(pk)")
+            .update_expression("ADD row_version :one")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .send()
+            .await;
+        match touched {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                Ok(false)
+            }
+            Err(error) => Err(port_error("touching an item", error)),
+        }
+    }
+
     /// A client's parts in bookings, by the index.
     async fn parts(
         &self,
@@ -313,7 +364,8 @@ fn of_transaction(operation: &'static str, error: SdkError<TransactWriteItemsErr
 
 // ------------------------------------------------------------------ rows
 
-fn pk_sk(key: &Key) -> (String, String) {
+/// Where an item is in its table.
+pub(crate) fn pk_sk(key: &Key) -> (String, String) {
     let of_business = |business: &BusinessId| format!("BUSINESS#{business}");
     match key {
         Key::Business(b) => (of_business(b), "BUSINESS".to_owned()),

@@ -114,7 +114,7 @@ fn a_poison_stream_record_ends_in_stream_failures_and_other_bookings_are_planned
     let failures = stack.messages_in("StreamFailures");
     assert_eq!(failures.len(), 1, "{failures:?}");
     let failure: Value = serde_json::from_str(&failures[0]).unwrap();
-    assert!(failure["what"].as_str().unwrap().starts_with("stream record "), "{failure}");
+    assert_eq!(failure["item"], json!({ "pk": "BUSINESS#poison#BOOKING#poison", "sk": "BOOKING" }));
     assert!(!failure["why"].as_str().unwrap().is_empty(), "{failure}");
     for booking in &bookings {
         assert_eq!(
