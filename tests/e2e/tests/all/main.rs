@@ -16,6 +16,7 @@ mod every_rule;
 mod failures;
 mod http;
 mod killed;
+mod operations;
 mod quiet_hours;
 mod salon;
 mod slice;

@@ -87,6 +87,39 @@ impl Stack {
         made["api_key"].as_str().unwrap().to_owned()
     }
 
+    /// Runs the admin tool on this stack, as `cargo xtask redrive --local` does; answers what it says.
+    #[track_caller]
+    pub fn admin(&self, arguments: &[&str]) -> String {
+        let output = Command::new(built("admin"))
+            .args(arguments)
+            .args(["--stack", "local"])
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", self.ready["ministack"].as_str().unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A table's stream: its ARN, its shard, and the numbers of the first and the last record.
+    pub fn stream_of(&self, table: &str) -> (String, String, String, String) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let described = self.dynamodb("DescribeTable", table, json!({}));
+        let arn = text(&described["Table"]["LatestStreamArn"]);
+        let streams = |operation: &str, request: Value| {
+            self.aws("dynamodb", &format!("DynamoDBStreams_20120810.{operation}"), &request)
+        };
+        let stream = streams("DescribeStream", json!({ "StreamArn": arn }));
+        let shard = text(&stream["StreamDescription"]["Shards"][0]["ShardId"]);
+        let oldest = json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+        let iterator = streams("GetShardIterator", oldest)["ShardIterator"].take();
+        let records = list(streams("GetRecords", json!({ "ShardIterator": iterator }))["Records"].take());
+        let number = |record: Option<&Value>| text(&record.unwrap()["dynamodb"]["SequenceNumber"]);
+        (arn, shard, number(records.first()), number(records.last()))
+    }
+
     fn table(&self, id: &str) -> &str {
         self.ready["tables"][id].as_str().unwrap()
     }
@@ -94,14 +127,18 @@ impl Stack {
     /// Calls DynamoDB itself, past every function, for the table with this logical id.
     pub fn dynamodb(&self, operation: &str, table: &str, mut request: Value) -> Value {
         request["TableName"] = json!(self.table(table));
+        self.aws("dynamodb", &format!("DynamoDB_20120810.{operation}"), &request)
+    }
+
+    /// Calls a service behind the functions.
+    fn aws(&self, service: &str, target: &str, request: &Value) -> Value {
+        let credential =
+            format!("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request");
         Http::new(self.ready["ministack"].as_str().unwrap())
             .with("content-type", "application/x-amz-json-1.0")
-            .with("x-amz-target", &format!("DynamoDB_20120810.{operation}"))
-            .with(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-            )
-            .post("/", &request)
+            .with("x-amz-target", target)
+            .with("authorization", &format!("{credential}, SignedHeaders=host, Signature=0"))
+            .post("/", request)
             .ok()
     }
 
