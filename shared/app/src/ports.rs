@@ -558,6 +558,39 @@ impl MessageRef {
     }
 }
 
+impl std::fmt::Display for MessageRef {
+    /// As providers carry it for us: `business/booking/id/message` or `business/occasion/id/message`, at most 203 characters. No id has a
+    /// slash in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { business_id, subject, message_id } = self;
+        match subject {
+            SubjectId::Booking(id) => write!(f, "{business_id}/booking/{id}/{message_id}"),
+            SubjectId::Occasion(id) => write!(f, "{business_id}/occasion/{id}/{message_id}"),
+        }
+    }
+}
+
+/// A text names no message: it is not of the form `business/booking/id/message`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected business/booking/id/message or business/occasion/id/message")]
+pub struct NoMessageRef;
+
+impl std::str::FromStr for MessageRef {
+    type Err = NoMessageRef;
+
+    fn from_str(text: &str) -> Result<Self, NoMessageRef> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [business, of, subject, message] = parts[..] else { return Err(NoMessageRef) };
+        let subject = match of {
+            "booking" => SubjectId::Booking(subject.parse().map_err(|_| NoMessageRef)?),
+            "occasion" => SubjectId::Occasion(subject.parse().map_err(|_| NoMessageRef)?),
+            _ => return Err(NoMessageRef),
+        };
+        let business_id = business.parse().map_err(|_| NoMessageRef)?;
+        Ok(Self { business_id, subject, message_id: message.parse().map_err(|_| NoMessageRef)? })
+    }
+}
+
 /// Finds messages by what their provider calls them.
 pub trait FindMessage: Sync {
     /// The message that the provider of `channel` took as `provider_id`. Up to a second or so behind.
@@ -931,4 +964,41 @@ pub trait NewId: Sync {
 
     /// 256 random bits as hex: a secret.
     fn new_secret(&self) -> String;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_found_again_by_the_name_its_provider_carries() {
+        for subject in
+            [SubjectId::Booking("k-1".parse().unwrap()), SubjectId::Occasion("o_2".parse().unwrap())]
+        {
+            let name = MessageRef {
+                business_id: "b".parse().unwrap(),
+                subject,
+                message_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            };
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        let longest = "x".repeat(64);
+        let longest = format!("{longest}/occasion/{longest}/{longest}");
+        assert_eq!((longest.len(), longest.parse::<MessageRef>().is_ok()), (203, true));
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_names_no_message() {
+        for text in [
+            "",
+            "b/booking/k",
+            "b/visit/k/m",
+            "b/booking/k/m/x",
+            "b/booking//m",
+            "b/booking/k#/m",
+            "b booking k m",
+        ] {
+            assert_eq!(text.parse::<MessageRef>(), Err(NoMessageRef), "{text}");
+        }
+    }
 }

@@ -7,8 +7,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Our own crates, as they name themselves in the logs.
-const OURS: [&str; 7] =
-    ["app", "authorizer", "booking_api", "booking_check", "booking_stream", "runtime", "sweeper"];
+const OURS: [&str; 8] = [
+    "app",
+    "authorizer",
+    "booking_api",
+    "booking_check",
+    "booking_stream",
+    "delivery_feedback",
+    "runtime",
+    "sweeper",
+];
 
 /// Starts logging at `LOG_LEVEL` (default `info`); dependencies speak from `warn` on.
 pub fn start_logs() {

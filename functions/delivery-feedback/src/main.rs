@@ -1,0 +1,25 @@
+//! Takes what providers report of messages, and what clients answer to them.
+
+mod event;
+mod logs;
+mod news;
+mod push;
+mod ses;
+mod whatsapp;
+
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::tables::Tables;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use runtime::{start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let arns = PerQueue::only(variable("QUEUE_ARN")?);
+    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
+    let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
+    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, schedules, event.payload))).await
+}
