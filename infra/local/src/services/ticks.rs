@@ -1,13 +1,14 @@
 //! The schedules that call functions: SAM's `ScheduleV2` and `Schedule`.
 //!
-//! Months of a quarter-hourly schedule are thousands of invocations. On a journey of the time machine each is made,
-//! in its place, and the stack waits for what follows only if the function wrote something. `last` makes journeys
-//! shorter: where nothing else happens for a while, only the last occurrence of that while calls the function.
+//! Months of a quarter-hourly schedule are thousands of invocations, nearly all of which find nothing to do. On a
+//! journey of the time machine, a function that wrote nothing is therefore called again only at the last of its times
+//! before something else happens, and about once a day. What it does is the same as long as it finds its work early
+//! or does not mind to find it late; who wants to see it called at each of its times says `every`.
 
 use std::sync::Mutex;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,15 +18,18 @@ use super::scheduler::{Expression, scheduled_event};
 use super::{ServicesConfig, lock};
 use crate::template::{FunctionSpec, ScheduleMapping};
 
-/// Which occurrences call the functions.
+/// Where nothing else happens, a function is called about this often.
+const LONGEST_QUIET: SignedDuration = SignedDuration::from_hours(24);
+
+/// Which occurrences call the functions on a journey of the time machine. Without one all do, unless it is `off`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
-    /// Every one.
+    /// Those at which there may be something to do.
     #[default]
+    Needed,
+    /// Every one, as on AWS.
     Every,
-    /// Of those that follow each other with nothing in between, the last.
-    Last,
     /// None.
     Off,
 }
@@ -91,11 +95,17 @@ impl Ticks {
         }
     }
 
-    /// Leaves out the occurrences that are followed by another by `limit`, if only the last ones are wanted.
+    /// Nothing happens until `limit`, and a function that was called just now found nothing to do: leaves out what
+    /// need not be called.
     pub(super) fn leave_out(&self, limit: Timestamp) {
         let mut store = lock(&self.0);
-        if store.mode != Mode::Every {
-            store.ticks.iter_mut().for_each(|tick| tick.leave_out(limit));
+        if store.mode != Mode::Needed {
+            return;
+        }
+        for tick in &mut store.ticks {
+            if let Some(day) = tick.next.and_then(|next| next.checked_add(LONGEST_QUIET).ok()) {
+                tick.leave_out(limit.min(day));
+            }
         }
     }
 

@@ -66,7 +66,9 @@ impl Services {
             let visible = stack.next_visible().filter(before_end);
             let told = self.feedback.next_due().filter(|next| next.duration_since(instant) <= LAST_FEEDBACK);
             let others = [due, visible, told].into_iter().flatten().min();
-            self.ticks.leave_out(others.unwrap_or(instant).min(instant));
+            if at_rest {
+                self.ticks.leave_out(others.unwrap_or(instant).min(instant));
+            }
             let tick = self.ticks.next_due().filter(before_end);
             let Some(next) = [others, tick].into_iter().flatten().min() else {
                 self.clock.advance_to(instant);
@@ -80,7 +82,7 @@ impl Services {
                     steps += 1;
                     wrote |= self.invoke(pending, stack).await;
                 }
-                // Nothing follows from a function that only looked: the quarter-hours of a month pass quickly.
+                // Nothing follows from a function that only looked.
                 at_rest = !wrote && others != Some(next);
             }
             if told == Some(next) {

@@ -19,6 +19,7 @@ fn quarter_hours() -> World {
 #[tokio::test]
 async fn a_journey_calls_the_function_at_each_of_its_times() {
     let world = quarter_hours();
+    world.control("POST", "/function-schedules", r#"{"mode": "every"}"#).await;
     let stack = Watching::default();
     world.services.run_to(&stack, at("2030-01-06T00:00:00Z")).await.unwrap();
     let invoked = stack.invoked();
@@ -34,6 +35,7 @@ async fn a_journey_calls_the_function_at_each_of_its_times() {
 async fn the_stack_is_waited_for_only_after_a_function_that_wrote() {
     for (writes, expected) in [(false, 1), (true, 97)] {
         let world = quarter_hours();
+        world.control("POST", "/function-schedules", r#"{"mode": "every"}"#).await;
         let stack = Watching::default();
         stack.writing.store(writes, SeqCst);
         world.services.run_to(&stack, at("2030-01-06T00:00:00Z")).await.unwrap();
@@ -42,25 +44,34 @@ async fn the_stack_is_waited_for_only_after_a_function_that_wrote() {
 }
 
 #[tokio::test]
-async fn only_the_last_of_a_quiet_while_or_none_calls_when_told_so() {
-    for (mode, calls) in [("last", 2), ("off", 0)] {
-        let world = quarter_hours();
-        world.schedule("noon", "at(2030-01-05T12:05:00)", "x").await;
-        let body = json!({ "mode": mode }).to_string();
-        assert_eq!(world.control("POST", "/function-schedules", &body).await.0, StatusCode::OK);
-        let stack = Watching::default();
-        world.services.run_to(&stack, at("2030-01-06T00:00:00Z")).await.unwrap();
-        let times: Vec<String> = stack
-            .invoked()
-            .iter()
-            .map(|(_, event)| event["time"].as_str().unwrap()[11..16].to_owned())
-            .collect();
-        assert_eq!(times.len(), calls, "{mode}: {times:?}");
-        if mode == "last" {
-            assert_eq!(times, ["12:00", "23:45"]);
-        }
-        assert_eq!(world.queues.bodies(), ["x"]);
-    }
+async fn a_function_that_finds_nothing_to_do_is_called_again_before_and_after_something_happens() {
+    let of_day = |stack: &Watching| -> Vec<String> {
+        stack.invoked().iter().map(|(_, event)| event["time"].as_str().unwrap()[8..16].to_owned()).collect()
+    };
+    let world = quarter_hours();
+    world.schedule("noon", "at(2030-01-05T12:05:00)", "x").await;
+    let stack = Watching::default();
+    world.services.run_to(&stack, at("2030-01-06T00:00:00Z")).await.unwrap();
+    assert_eq!(of_day(&stack), ["05T00:00", "05T12:00", "05T12:15", "05T23:45"]);
+    assert_eq!(world.queues.bodies(), ["x"]);
+
+    let stack = Watching::default();
+    world.services.run_to(&stack, at("2030-02-05T00:00:00Z")).await.unwrap();
+    assert_eq!(stack.invoked().len(), 31, "about once a day: {:?}", of_day(&stack));
+
+    stack.writing.store(true, SeqCst);
+    world.services.run_to(&stack, at("2030-02-06T00:00:00Z")).await.unwrap();
+    assert_eq!(stack.invoked().len(), 31 + 96, "each time while there is something to do");
+}
+
+#[tokio::test]
+async fn no_function_is_called_when_told_so() {
+    let world = quarter_hours();
+    assert_eq!(world.control("POST", "/function-schedules", r#"{"mode": "off"}"#).await.0, StatusCode::OK);
+    let stack = Watching::default();
+    world.services.run_to(&stack, at("2030-01-06T00:00:00Z")).await.unwrap();
+    world.pass(3600, &stack).await;
+    assert!(stack.invoked().is_empty());
 }
 
 #[tokio::test]
@@ -84,7 +95,10 @@ async fn a_rule_begins_after_its_first_period_and_tells_its_own_event() {
     assert_eq!((&event["source"], &event["detail"]), (&json!("aws.events"), &json!({})));
     assert_eq!(event["resources"], json!(["arn:aws:events:us-east-1:000000000000:rule/feedback-Sweep"]));
     let (_, report) = world.control("GET", "/function-schedules", "").await;
-    assert_eq!((&report["mode"], &report["schedules"][0]["function"]), (&json!("every"), &json!("feedback")));
+    assert_eq!(
+        (&report["mode"], &report["schedules"][0]["function"]),
+        (&json!("needed"), &json!("feedback"))
+    );
     assert_eq!(report["schedules"][0]["expression"], "rate(1 hour)");
 }
 
