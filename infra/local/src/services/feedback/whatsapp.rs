@@ -59,6 +59,7 @@ fn title(code: u32) -> &'static str {
 }
 
 /// A status event. `reason` is Meta's error code, by default 131026.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
 pub(super) fn status(
     config: &ServicesConfig,
     entry: &Entry,
@@ -72,6 +73,10 @@ pub(super) fn status(
         "timestamp": at.as_second().to_string(),
         "recipient_id": entry.to.trim_start_matches('+'),
     });
+    // What the sender called the message when it was handed over comes back with each status.
+    if let Some(name) = entry.payload.as_ref().and_then(|sent| sent.get("biz_opaque_callback_data")) {
+        status["biz_opaque_callback_data"] = name.clone();
+    }
     if event == Event::Failed {
         let code = reason.and_then(|code| code.parse().ok()).unwrap_or(131_026);
         status["errors"] = json!([{

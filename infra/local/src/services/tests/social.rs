@@ -32,6 +32,7 @@ async fn a_template_leaves_readable_and_is_sent_and_delivered() {
         "messaging_product": "whatsapp",
         "to": "+15555550100",
         "type": "template",
+        "biz_opaque_callback_data": "our-name",
         "template": {
             "name": "reminder",
             "language": { "code": "ru" },
@@ -51,7 +52,9 @@ async fn a_template_leaves_readable_and_is_sent_and_delivered() {
     let events = world.taken(FEEDBACK);
     assert_eq!(events.len(), 2);
     assert!(events[0]["whatsAppWebhookEntry"].as_str().unwrap().contains("\"status\":\"sent\""));
-    assert!(events[1]["whatsAppWebhookEntry"].as_str().unwrap().contains("\"status\":\"delivered\""));
+    let delivered = events[1]["whatsAppWebhookEntry"].as_str().unwrap();
+    assert!(delivered.contains("\"status\":\"delivered\""));
+    assert!(delivered.contains("\"biz_opaque_callback_data\":\"our-name\""));
 }
 
 #[tokio::test]
