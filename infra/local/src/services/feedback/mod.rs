@@ -21,7 +21,7 @@ use crate::seams::Stack;
 pub(super) use sms::Refusal;
 
 /// How soon feedback comes, unless told otherwise: late enough for the function to have written down what it sent.
-const USUAL_DELAY_MS: u64 = 300;
+const USUAL_DELAY_MS: u64 = 700;
 /// Between two events of one message.
 const BETWEEN_EVENTS_MS: u64 = 200;
 /// Due times are rounded up to this, so that a burst of messages is handled in few steps.
