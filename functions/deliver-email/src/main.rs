@@ -19,6 +19,6 @@ async fn main() -> Result<(), Error> {
         variable("SCHEDULE_DLQ_ARN")?,
         PerQueue::only(variable("QUEUE_ARN")?),
     );
-    let ses = Ses::new(&config, variable("EMAIL_FROM")?)?;
+    let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
     run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, event))).await
 }

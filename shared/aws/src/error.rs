@@ -5,7 +5,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// Error codes that mean "too much at once", over all services we call.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
-const THROTTLED: &[&str] = &[
+pub(crate) const THROTTLED: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -15,9 +15,12 @@ const THROTTLED: &[&str] = &[
     "TooManyRequestsException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
-    "LimitExceededException",
     "SlowDown",
 ];
+
+/// Error codes that mean that a quota of the account is used up, which is no matter of seconds.
+pub(crate) const QUOTA: &[&str] =
+    &["LimitExceededException", "ServiceQuotaExceededException", "QuotaExceededException"];
 
 /// Error codes of a service that failed to do what may well work next time.
 const PASSING: &[&str] = &[
@@ -30,11 +33,6 @@ const PASSING: &[&str] = &[
     "TransactionInProgressException",
 ];
 
-/// Whether an error code means "too much at once".
-pub(crate) fn is_throttling(code: &str) -> bool {
-    THROTTLED.contains(&code)
-}
-
 /// Classes an SDK error by its code; without a code the request never got a proper answer and may be tried again.
 pub(crate) fn port_error<E>(operation: &'static str, error: E) -> PortError
 where
@@ -43,7 +41,9 @@ where
     let code = error.code().map(str::to_owned);
     let source = Box::new(error);
     match code.as_deref() {
-        Some(code) if is_throttling(code) => PortError::Throttled { operation, source },
+        Some(code) if THROTTLED.contains(&code) || QUOTA.contains(&code) => {
+            PortError::Throttled { operation, source }
+        }
         Some(code) if !PASSING.contains(&code) => PortError::Permanent { operation, source },
         _ => PortError::Retryable { operation, source },
     }

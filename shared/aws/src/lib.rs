@@ -10,8 +10,7 @@ pub mod failures;
 pub mod images;
 #[cfg(feature = "sqs")]
 pub mod letters;
-#[cfg(any(feature = "sesv2", feature = "sns"))]
-mod provider_error;
+pub mod provider_error;
 #[cfg(any(feature = "scheduler", feature = "sqs"))]
 pub mod queues;
 #[cfg(feature = "scheduler")]
@@ -24,3 +23,7 @@ pub mod sns;
 mod stack;
 #[cfg(feature = "dynamodb")]
 pub mod tables;
+#[cfg(all(test, any(feature = "sesv2", feature = "sns", feature = "socialmessaging")))]
+mod testing;
+#[cfg(feature = "socialmessaging")]
+pub mod whatsapp;

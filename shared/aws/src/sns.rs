@@ -8,22 +8,19 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
 use domain::client::{Device, Platform};
+use domain::message::Message;
+use domain::subject::SubjectId;
 use domain::template::Content;
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::connect::{ConnectError, for_providers};
-use crate::provider_error::{Codes, classed, refused};
+use crate::provider_error::{Api, classed, refused};
 
-/// Codes of `Publish` to a phone. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
-const SMS_CODES: Codes = Codes { invalid_address: &["InvalidParameter"], not_taken: &[] };
-
-/// Codes of `CreatePlatformEndpoint`: the token is no token. A missing application is `NotFound`, and no fault of the device.
-/// <https://docs.aws.amazon.com/sns/latest/api/API_CreatePlatformEndpoint.html>
-const ENDPOINT_CODES: Codes = Codes { invalid_address: &["InvalidParameter"], not_taken: &[] };
-
-/// Codes of `Publish` to a device.
-const PUSH_CODES: Codes =
-    Codes { invalid_address: &["EndpointDisabled", "NotFound", "InvalidParameter"], not_taken: &[] };
+/// The most bytes of a push message that APNs and FCM take.
+/// <https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification>,
+/// <https://firebase.google.com/docs/cloud-messaging/customize-messages/set-message-type>
+const MAX_PAYLOAD: usize = 4096;
 
 /// [`Provider`] for sms. Needs `sns:Publish` on `*`, since a phone number has no ARN.
 #[derive(Debug, Clone)]
@@ -43,28 +40,34 @@ impl Sms {
 
 impl Provider for Sms {
     async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
-        let Outgoing { to, content, .. } = outgoing;
+        let Outgoing { to, content, sms_number, .. } = outgoing;
         let (Address::Sms(phone), Content::Sms { text }) = (to, content) else {
             return Err(refused("only sms go this way"));
         };
+        let number = sms_number.map(|number| text_attribute(number.as_str())).transpose()?;
+        let attributes = [
+            // Nobody chose to advertise with a reminder: it goes the reliable way, whatever the account's default.
+            Some(("AWS.SNS.SMS.SMSType".to_owned(), text_attribute("Transactional")?)),
+            // Answers come to the number that a message comes from.
+            number.map(|number| ("AWS.MM.SMS.OriginationNumber".to_owned(), number)),
+        ];
         self.client
             .publish()
             .phone_number(phone.as_str())
             .message(text)
-            .message_attributes("AWS.SNS.SMS.SMSType", transactional()?)
+            .set_message_attributes(Some(attributes.into_iter().flatten().collect()))
             .send()
             .await
             .map(|sent| Receipt { provider_id: sent.message_id.unwrap_or_default(), dead_devices: vec![] })
-            .map_err(|error| classed(error, &SMS_CODES))
+            .map_err(|error| classed(Api::SnsPublishToPhone, error))
     }
 }
 
-/// Nobody chose to advertise with a reminder: it goes the reliable way, whatever the account's default.
-/// <https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>
-fn transactional() -> Result<MessageAttributeValue, ProviderError> {
+/// An attribute of a message. <https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>
+fn text_attribute(value: &str) -> Result<MessageAttributeValue, ProviderError> {
     MessageAttributeValue::builder()
         .data_type("String")
-        .string_value("Transactional")
+        .string_value(value)
         .build()
         .map_err(|error| ProviderError::Refused(error.into()))
 }
@@ -97,7 +100,7 @@ impl Push {
     }
 
     async fn endpoint(&self, device: &Device) -> Result<String, ProviderError> {
-        let key = (device.platform, device.token.as_str().to_owned());
+        let key = key(device);
         if let Some(known) = self.endpoints.lock().ok().and_then(|known| known.get(&key).cloned()) {
             return Ok(known);
         }
@@ -114,7 +117,7 @@ impl Push {
             .token(device.token.as_str())
             .send()
             .await
-            .map_err(|error| match classed(error, &ENDPOINT_CODES) {
+            .map_err(|error| match classed(Api::SnsCreatePlatformEndpoint, error) {
                 // No message was in it, so none can have left.
                 ProviderError::Unknown(source) => ProviderError::Again(source),
                 error => error,
@@ -126,57 +129,135 @@ impl Push {
         Ok(arn)
     }
 
-    async fn send_to(&self, device: &Device, title: &str, body: &str) -> Result<String, ProviderError> {
+    async fn send_to(&self, device: &Device, note: &Note<'_>) -> Result<String, ProviderError> {
         let endpoint = self.endpoint(device).await?;
-        self.client
-            .publish()
-            .target_arn(endpoint)
-            .message_structure("json")
-            .message(payload(title, body))
-            .send()
-            .await
-            .map(|sent| sent.message_id.unwrap_or_default())
-            .map_err(|error| classed(error, &PUSH_CODES))
+        let payload = note.payload(device.platform);
+        let mut publish =
+            self.client.publish().target_arn(endpoint).message_structure("json").message(payload);
+        if device.platform == Platform::Apns {
+            // A message that comes twice replaces itself; on Android its tag does that.
+            // <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html#sns-attrib-mobile-reserved>
+            let id = text_attribute(note.message.id.as_str())?;
+            publish = publish.message_attributes("AWS.SNS.MOBILE.APNS.COLLAPSE_ID", id);
+        }
+        let error = match publish.send().await {
+            Ok(sent) => return Ok(sent.message_id.unwrap_or_default()),
+            Err(error) => classed(Api::SnsPublishToEndpoint, error),
+        };
+        if let (ProviderError::InvalidAddress(_), Ok(mut known)) = (&error, self.endpoints.lock()) {
+            known.remove(&key(device));
+        }
+        Err(error)
     }
 }
 
-/// The message for each platform; each one's part is itself JSON text.
-/// <https://docs.aws.amazon.com/sns/latest/dg/sns-send-custom-platform-specific-payloads-mobile-devices.html>
-fn payload(title: &str, body: &str) -> String {
-    let apns =
-        json!({ "aps": { "alert": { "title": title, "body": body }, "sound": "default" } }).to_string();
-    let fcm = json!({ "fcmV1Message": { "message": { "notification": { "title": title, "body": body } } } })
-        .to_string();
-    json!({ "default": body, "APNS": apns, "APNS_SANDBOX": apns, "GCM": fcm }).to_string()
+/// What an endpoint is known by.
+fn key(device: &Device) -> (Platform, String) {
+    (device.platform, device.token.as_str().to_owned())
+}
+
+/// What a device shows.
+struct Note<'a> {
+    message: &'a Message,
+    title: &'a str,
+    body: &'a str,
+    /// What opens when the reader taps on it.
+    link: Option<&'a str>,
+}
+
+impl Note<'_> {
+    /// The message for a platform: JSON text within JSON. A body that is too long for the push service is cut short.
+    /// <https://docs.aws.amazon.com/sns/latest/dg/sns-send-custom-platform-specific-payloads-mobile-devices.html>
+    fn payload(&self, platform: Platform) -> String {
+        let mut body = self.body.to_owned();
+        let mut inner = self.inner(platform, &body);
+        while inner.len() > MAX_PAYLOAD && body.chars().count() > 1 {
+            // A character is at most six bytes of JSON, so this never cuts more than is needed but for the last few.
+            let excess = (inner.len() - MAX_PAYLOAD).div_ceil(6) + 1;
+            let keep = body.chars().count().saturating_sub(excess);
+            body = body.chars().take(keep).chain(['…']).collect();
+            inner = self.inner(platform, &body);
+        }
+        match platform {
+            Platform::Apns => json!({ "default": body, "APNS": inner, "APNS_SANDBOX": inner }),
+            Platform::Fcm => json!({ "default": body, "GCM": inner }),
+        }
+        .to_string()
+    }
+
+    fn inner(&self, platform: Platform, body: &str) -> String {
+        let Self { message, title, link, .. } = self;
+        let (subject, id) = match &message.subject {
+            SubjectId::Booking(id) => ("booking_id", id.as_str()),
+            SubjectId::Occasion(id) => ("occasion_id", id.as_str()),
+        };
+        let mut data = json!({ subject: id, "message_id": message.id, "type": message.kind });
+        let alert = json!({ "title": title, "body": body });
+        match platform {
+            // What one booking is about stands together.
+            Platform::Apns => {
+                let mut payload = json!({
+                    "aps": { "alert": alert, "sound": "default", "thread-id": id },
+                    "data": data,
+                });
+                if let Some(link) = link {
+                    payload["link"] = json!(link);
+                }
+                payload.to_string()
+            }
+            Platform::Fcm => {
+                if let Some(link) = link {
+                    data["link"] = json!(link);
+                }
+                let android = json!({ "notification": { "tag": message.id } });
+                let message = json!({ "notification": alert, "data": data, "android": android });
+                json!({ "fcmV1Message": { "message": message } }).to_string()
+            }
+        }
+    }
 }
 
 impl Provider for Push {
     /// Sends to every device. Taken by one, the message has left; taken by none, the answer is that of the device with most hope.
     async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
-        let Outgoing { to, content, .. } = outgoing;
-        let (Address::Push(devices), Content::Push { title, body, .. }) = (to, content) else {
+        let Outgoing { message, to, content, .. } = outgoing;
+        let (Address::Push(devices), Content::Push { title, body, link }) = (to, content) else {
             return Err(refused("only push messages go this way"));
         };
-        let answers =
-            futures::future::join_all(devices.iter().map(|device| self.send_to(device, title, body))).await;
-        let hope = |error: &ProviderError| match error {
-            ProviderError::Unknown(_) => 4,
-            ProviderError::Quota(_) | ProviderError::OptedOut(_) => 1,
-            ProviderError::Throttled(_) => 3,
-            ProviderError::Again(_) => 2,
-            ProviderError::Refused(_) => 1,
-            ProviderError::InvalidAddress(_) => 0,
-        };
-        let mut best: Option<ProviderError> = None;
-        for answer in answers {
+        let note = &Note { message, title, body, link: link.as_deref() };
+        let answers = join_all(devices.iter().map(|device| self.send_to(device, note))).await;
+        let (mut taken, mut dead_devices, mut best) = (None, Vec::new(), None);
+        for (device, answer) in devices.iter().zip(answers) {
             match answer {
-                Ok(provider_id) => return Ok(Receipt { provider_id, dead_devices: vec![] }),
-                Err(error) if best.as_ref().is_none_or(|best| hope(&error) > hope(best)) => {
-                    best = Some(error)
+                Ok(provider_id) => taken = taken.or(Some(provider_id)),
+                Err(error) => {
+                    if matches!(error, ProviderError::InvalidAddress(_)) {
+                        dead_devices.push(device.id.clone());
+                    }
+                    if best.as_ref().is_none_or(|best| hope(&error) > hope(best)) {
+                        best = Some(error);
+                    }
                 }
-                Err(_) => {}
             }
         }
-        Err(best.unwrap_or_else(|| refused("no device")))
+        match (taken, best) {
+            (Some(provider_id), _) => Ok(Receipt { provider_id, dead_devices }),
+            (None, best) => Err(best.unwrap_or_else(|| refused("no device"))),
+        }
     }
 }
+
+/// How much hope an answer leaves that the message arrives after all.
+fn hope(error: &ProviderError) -> u8 {
+    match error {
+        ProviderError::Unknown(_) => 5,
+        ProviderError::Throttled(_) => 4,
+        ProviderError::Again(_) => 3,
+        ProviderError::Quota(_) => 2,
+        ProviderError::Refused(_) | ProviderError::OptedOut(_) => 1,
+        ProviderError::InvalidAddress(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 //! - [`invariants`]: what must hold after every single call;
 //! - [`end_state`]: what is left when all is done, in lines that compare;
 //! - [`disturb`]: every step failed, repeated and died at, against the undisturbed run;
-//! - [`salon`]: the business the tests play in.
+//! - [`salon`]: the business the tests play in;
+//! - [`recorded`]: a provider on this machine for the tests of adapters.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -20,6 +21,7 @@ pub mod end_state;
 mod feedback;
 pub mod invariants;
 pub mod platform;
+pub mod recorded;
 pub mod salon;
 mod store;
 pub mod turns;
