@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::ses::Ses;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, start_logs, variable};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,5 +20,6 @@ async fn main() -> Result<(), Error> {
         PerQueue::only(variable("QUEUE_ARN")?),
     );
     let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, event))).await
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, &pace, event))).await
 }

@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::sns::{Applications, Push};
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, start_logs, variable};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -25,5 +25,6 @@ async fn main() -> Result<(), Error> {
         fcm: variable("FCM_APPLICATION_ARN").ok(),
     };
     let push = Push::new(&config, applications)?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, event))).await
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, &pace, event))).await
 }

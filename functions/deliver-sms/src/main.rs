@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::sns::Sms;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, start_logs, variable};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,5 +20,6 @@ async fn main() -> Result<(), Error> {
         PerQueue::only(variable("QUEUE_ARN")?),
     );
     let sms = Sms::new(&config)?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, event))).await
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, &pace, event))).await
 }

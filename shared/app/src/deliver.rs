@@ -33,6 +33,9 @@ const TRIES: u32 = 5;
 /// Seconds to wait after each attempt that the provider did not take, a fifth more or less; after the last the message has failed. Eight hours in all.
 const PAUSES: [i64; 11] = [60, 120, 300, 900, 3600, 3600, 3600, 3600, 3600, 3600, 3600];
 
+/// Seconds to wait, a fifth more or less, when the invocation ends before the message's turn at the provider's pace.
+const TURN_PAUSE: i64 = 60;
+
 /// How many hours to wait, a fifth more or less, when a quota or a limit is used up; and how often before the message has failed.
 const QUOTA_PAUSE: (i64, u32) = (3, 24);
 
@@ -67,6 +70,8 @@ pub enum Why {
     Leased,
     /// The provider's answer was lost, and it costs nothing to send it again.
     ProviderDown,
+    /// The invocation ends before its turn at the provider's pace.
+    NoTurn,
 }
 
 /// Who delivers, and how long: instants in UTC by the wall clock.
@@ -225,6 +230,18 @@ where
             (self.message.segments, self.message.estimate) = (Some(segments), estimate);
         }
         self.message.address = person.and_then(|person| person.address(self.message.channel));
+        if !provider.ready().await {
+            if self.may_have_left {
+                return Ok(Delivered::Again(Why::NoTurn));
+            }
+            let until = now + spread(&self.message, TURN_PAUSE);
+            trace.note(
+                Check::Provider,
+                Verdict::Move,
+                format!("no turn at the provider's pace, again at {until}"),
+            );
+            return self.defer(trace, until).await;
+        }
         match count_sms(self.store, &self.facts.business, &self.message, now).await? {
             None => {}
             Some(Over::Number) => {

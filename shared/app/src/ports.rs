@@ -925,6 +925,11 @@ pub trait Provider: Sync {
         None
     }
 
+    /// Waits until it may take one more message; `false` where that is later than whoever asks can wait.
+    fn ready(&self) -> impl Future<Output = bool> + Send {
+        async { true }
+    }
+
     /// Sends one message.
     fn send(&self, outgoing: Outgoing<'_>) -> impl Future<Output = Result<Receipt, ProviderError>> + Send;
 }

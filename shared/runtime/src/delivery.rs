@@ -1,4 +1,4 @@
-//! What the three delivering functions do with a batch.
+//! What the delivering functions do with a batch.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +11,9 @@ use lambda_runtime::{Error, LambdaEvent};
 
 use crate::batch::{Record, each_due};
 use crate::now;
+use crate::pace::{Pace, Paced};
 
-/// Delivers what is due in a batch.
+/// Delivers what is due in a batch, at the provider's pace.
 ///
 /// # Errors
 /// None: each record's failure is reported in the answer.
@@ -20,11 +21,14 @@ pub async fn deliver_batch(
     store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + Meter),
     timers: &impl SetTimer,
     provider: &impl Provider,
+    pace: &Pace,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Error> {
     // Nobody else touches a claimed message while this invocation can still be at work on it.
     let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
     let until = Timestamp::from_millisecond(deadline)?;
+    let left = until.duration_since(now()).unsigned_abs();
+    let provider = &Paced::new(provider, pace, left);
     // A holder for each record: a message that is twice in this batch must not take its other copy's claim for its own.
     let (invocation, records) = (event.context.request_id.as_str(), &AtomicUsize::new(0));
     let response = each_due(event.payload, |due| async move {

@@ -6,6 +6,7 @@ mod environment;
 mod ids;
 mod logs;
 pub mod metrics;
+pub mod pace;
 
 pub use environment::{MissingVariable, variable};
 pub use ids::RandomIds;

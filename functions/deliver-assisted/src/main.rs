@@ -1,0 +1,25 @@
+//! Hands due messages over to the business's own staff, as tasks with their text and links.
+
+use app::assist::Staff;
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::tables::Tables;
+use lambda_runtime::{Error, run, service_fn};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let schedules = Schedules::new(
+        &config,
+        variable("SCHEDULE_GROUP")?,
+        variable("SCHEDULER_ROLE_ARN")?,
+        variable("SCHEDULE_DLQ_ARN")?,
+        PerQueue::only(variable("QUEUE_ARN")?),
+    );
+    let staff = Staff(&tables);
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &staff, &pace, event))).await
+}

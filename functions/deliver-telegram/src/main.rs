@@ -1,0 +1,25 @@
+//! Sends due Telegram messages by the businesses' own bots.
+
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::tables::Tables;
+use lambda_runtime::{Error, run, service_fn};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
+use telegram::{Bots, ENDPOINT};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let schedules = Schedules::new(
+        &config,
+        variable("SCHEDULE_GROUP")?,
+        variable("SCHEDULER_ROLE_ARN")?,
+        variable("SCHEDULE_DLQ_ARN")?,
+        PerQueue::only(variable("QUEUE_ARN")?),
+    );
+    let bots = Bots::new(variable("TELEGRAM_ENDPOINT").unwrap_or_else(|_| ENDPOINT.to_owned()))?;
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &bots, &pace, event))).await
+}

@@ -1,0 +1,25 @@
+//! Sends due WhatsApp messages by AWS End User Messaging Social.
+
+use aws::queues::PerQueue;
+use aws::schedules::Schedules;
+use aws::tables::Tables;
+use aws::whatsapp::Whatsapp;
+use lambda_runtime::{Error, run, service_fn};
+use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let schedules = Schedules::new(
+        &config,
+        variable("SCHEDULE_GROUP")?,
+        variable("SCHEDULER_ROLE_ARN")?,
+        variable("SCHEDULE_DLQ_ARN")?,
+        PerQueue::only(variable("QUEUE_ARN")?),
+    );
+    let whatsapp = Whatsapp::new(&config, variable("META_API_VERSION")?)?;
+    let pace = Pace::from_environment();
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &whatsapp, &pace, event))).await
+}
