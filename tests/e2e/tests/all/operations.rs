@@ -162,6 +162,34 @@ fn a_batch_that_lambda_gave_up_is_read_from_the_stream_and_planned() {
 }
 
 #[test]
+fn a_sweep_where_all_is_well_asks_for_little_and_changes_nothing() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    salon.book(&salon.day(2, "15:00"));
+    salon.run_to(&salon.day(2, "12:50"));
+    let before = salon.everything();
+    // The sms is due in ten minutes.
+    let swept = stack.control.post("/invoke/sweeper", &json!({ "at": stack.now().to_string() }));
+    assert_eq!(swept.status, 200, "{}", swept.text);
+    assert_eq!(salon.everything(), before);
+    let last = stack.invocations("sweeper").pop().unwrap();
+    let calls = |operation: &str| {
+        let made = last["aws_calls"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with(operation));
+        made.map(|(_, count)| count.as_u64().unwrap()).sum::<u64>()
+    };
+    let all = [
+        "Query",
+        "GetItem",
+        "BatchGetItem",
+        "CreateSchedule",
+        "ListSchedules",
+        "SendMessage",
+        "DeleteSchedule",
+    ];
+    assert_eq!(all.map(calls), [16, 1, 0, 1, 2, 0, 0], "{last}");
+}
+
+#[test]
 fn a_lost_timer_is_set_again_and_one_that_nobody_waits_for_is_withdrawn() {
     let stack = Stack::start();
     let salon = Salon::open(&stack, TOKYO);
