@@ -51,7 +51,7 @@ pub struct Entry {
     /// What the device gets: the platform's JSON, or the text that was sent for every platform; or Meta's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
-    /// The message id that the provider answered with.
+    /// The message id that the provider answered with; of Telegram, whose ids hold within a chat, `chat:message`.
     pub provider_id: String,
     /// An e-mail's configuration set.
     #[serde(default, skip_serializing_if = "Option::is_none")]

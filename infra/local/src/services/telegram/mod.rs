@@ -230,7 +230,8 @@ fn send_message(
         store.message_id += 1;
         store.message_id
     };
-    let mut entry = Entry::new(now, Channel::Telegram, chat_id.to_string(), message_id.to_string());
+    let provider_id = format!("{chat_id}:{message_id}");
+    let mut entry = Entry::new(now, Channel::Telegram, chat_id.to_string(), provider_id);
     entry.from = Some(bot.to_string());
     entry.text = Some(text.to_owned());
     entry.buttons = buttons;

@@ -101,7 +101,7 @@ impl Services {
                     "id": query,
                     "from": person,
                     "message": {
-                        "message_id": entry.provider_id.parse::<i64>().unwrap_or_default(),
+                        "message_id": message_id(entry),
                         "from": bot_user(id),
                         "chat": private,
                         "date": entry.at.as_second(),
@@ -162,6 +162,11 @@ impl Services {
             self.feedback.tell(Notice::Update(again), self.clock.now(), after_ms);
         }
     }
+}
+
+/// The number in `77:12`, the chat's id and the message's.
+fn message_id(entry: &Entry) -> i64 {
+    entry.provider_id.rsplit(':').next().and_then(|id| id.parse().ok()).unwrap_or_default()
 }
 
 fn request(webhook: &Webhook, body: &Value) -> Option<Request<Body>> {

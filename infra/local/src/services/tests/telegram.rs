@@ -37,7 +37,7 @@ async fn a_message_leaves_with_its_buttons() {
     assert_eq!((&result["chat"]["id"], &result["text"]), (&json!(77), &json!("Will you come?")));
     assert_eq!(result["from"]["username"], "local_123_bot");
     let [entry] = &world.services.outbox.entries(Some(Channel::Telegram), Some("77"))[..] else { panic!() };
-    assert_eq!(entry.provider_id, result["message_id"].to_string());
+    assert_eq!(entry.provider_id, format!("77:{}", result["message_id"]));
     let buttons: Vec<_> =
         entry.buttons.iter().map(|b| (b.text.as_str(), b.data.as_deref().unwrap())).collect();
     assert_eq!(buttons, [("Yes", "confirm:1"), ("No", "cancel:1")]);
@@ -85,7 +85,7 @@ async fn the_bot_api_refuses_as_telegram_does() {
 async fn a_pressed_button_is_posted_to_the_webhook_with_its_secret() {
     let (world, stack) = hooked().await;
     let (_, answer) = bot(&world, "sendMessage", question()).await;
-    let id = answer["result"]["message_id"].to_string();
+    let id = format!("77:{}", answer["result"]["message_id"]);
     let press = |button: &str| json!({ "button": button }).to_string();
     let path = format!("/outbox/{id}/press");
     assert_eq!(
