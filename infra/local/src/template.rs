@@ -512,7 +512,7 @@ impl Template {
             // Whether it exists makes no difference here.
             let conditional = WITHOUT_LOCAL_EFFECT.contains(&kind) || is_email_subscription(resource);
             for attribute in resource.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
-                if !ATTRIBUTES.contains(&attribute) && !(attribute == "Condition" && conditional) {
+                if !(ATTRIBUTES.contains(&attribute) || attribute == "Condition" && conditional) {
                     return Err(StackError::template(
                         format!("{path}.{attribute}"),
                         "not understood locally",

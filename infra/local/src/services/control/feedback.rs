@@ -87,26 +87,46 @@ struct Receive {
     /// Our number, or a bot's id or token.
     to: Option<String>,
     text: Option<String>,
-    /// Blocks the bot, or lets it write again.
+    /// Blocks the bot, or lets it write again. A form has it as a text.
+    #[serde(default, deserialize_with = "flag")]
     blocks: Option<bool>,
     #[serde(flatten)]
     how: How,
 }
 
-/// A body in JSON, or the fields of a form; and whether it was a form.
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<(T, bool), Problem> {
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(flag)),
+        Value::String(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
+        _ => Err(serde::de::Error::custom("blocks is true or false")),
+    }
+}
+
+/// The fields of [`How`].
+const HOW: [&str; 5] = ["reason", "at", "after_ms", "times", "topic"];
+
+/// A body in JSON, or the fields of a form, with these `fields` and those of [`How`]; and whether it was a form.
+fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &Bytes,
+    fields: &[&str],
+) -> Result<(T, bool), Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Ok((serde_json::from_slice(body).map_err(Problem::bad_request)?, false));
-    }
-    match serde_json::from_slice(body) {
+    let may_be_form = kind.starts_with("application/x-www-form-urlencoded");
+    let (given, is_form): (BTreeMap<String, Value>, bool) = match serde_json::from_slice(body) {
         // Programs that do not say what they send, as curl, call it a form.
-        Ok(json) => Ok((json, false)),
-        Err(_) => {
-            let fields: BTreeMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-            Ok((serde_json::from_value(json!(fields)).map_err(Problem::bad_request)?, true))
+        Ok(json) => (json, false),
+        Err(_) if may_be_form => {
+            let fields = form_urlencoded::parse(body).into_owned();
+            (fields.map(|(name, value)| (name, Value::String(value))).collect(), true)
         }
+        Err(error) => return Err(Problem::bad_request(error)),
+    };
+    if let Some(unknown) = given.keys().find(|name| !fields.iter().chain(&HOW).any(|known| known == name)) {
+        return Err(Problem::bad_request(format!("unknown field {unknown}")));
     }
+    Ok((serde_json::from_value(json!(given)).map_err(Problem::bad_request)?, is_form))
 }
 
 impl Control {
@@ -164,7 +184,7 @@ async fn tell(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let (Tell { event, how }, is_form) = read(&headers, &body)?;
+    let (Tell { event, how }, is_form) = read(&headers, &body, &["event"])?;
     let told = control.services.tell_of(&control.entry(&id)?, event, &how.into());
     control.done(told, is_form).await
 }
@@ -175,7 +195,7 @@ async fn reply(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let (Reply { text, how }, is_form) = read(&headers, &body)?;
+    let (Reply { text, how }, is_form) = read(&headers, &body, &["text"])?;
     let (entry, how) = (control.entry(&id)?, how.into());
     let services = &control.services;
     let told = match entry.channel {
@@ -208,7 +228,7 @@ async fn press(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let (Press { button, how }, is_form) = read(&headers, &body)?;
+    let (Press { button, how }, is_form) = read(&headers, &body, &["button"])?;
     let (entry, how) = (control.entry(&id)?, how.into());
     let services = &control.services;
     let meant = entry.buttons.iter().find(|one| one.data.as_ref() == Some(&button) || one.text == button);
@@ -246,7 +266,8 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let (Receive { from, to, text, blocks, how }, is_form) = read(&headers, &body)?;
+    let fields = ["from", "to", "text", "blocks"];
+    let (Receive { from, to, text, blocks, how }, is_form) = read(&headers, &body, &fields)?;
     let (services, how) = (&control.services, how.into());
     let text_of = || text.as_deref().ok_or_else(|| Problem::bad_request("text is missing"));
     let told = match channel_of(&channel)? {

@@ -104,6 +104,7 @@ async fn every_event_of_an_email_can_be_told_on_demand() {
     }
     for (body, expected) in [
         (r#"{"event": "bounced", "reason": "MailboxFull"}"#, "a Permanent bounce is General, NoEmail"),
+        (r#"{"event": "opened", "tmes": 2}"#, "unknown field tmes"),
         (r#"{"event": "read"}"#, "email knows sent, delivered, bounced, soft_bounced"),
     ] {
         let (status, answer) = world.control("POST", &format!("/outbox/{id}/feedback"), body).await;

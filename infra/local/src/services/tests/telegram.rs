@@ -130,6 +130,20 @@ async fn texts_and_blocks_are_posted_to_the_webhook() {
 }
 
 #[tokio::test]
+async fn the_page_s_button_blocks_the_bot() {
+    let (world, stack) = hooked().await;
+    let request = Request::builder()
+        .method("POST")
+        .uri("/inbound/telegram")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from("from=77&to=123&blocks=true"))
+        .unwrap();
+    let response = world.services.control_router(stack.clone()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(stack.requests()[0].2["my_chat_member"]["new_chat_member"]["status"], "kicked");
+}
+
+#[tokio::test]
 async fn an_update_that_is_not_taken_is_posted_again() {
     let (world, stack) = hooked().await;
     stack.fail(true);
