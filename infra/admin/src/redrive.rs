@@ -142,7 +142,8 @@ fn read(mut arguments: lexopt::Parser) -> Result<Option<Options>, Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    if all == queue.is_some() && !(dry_run && !all) {
+    let (both, neither) = (all && queue.is_some(), !all && queue.is_none());
+    if both || (neither && !dry_run) {
         return Err("say either --queue NAME or --all".into());
     }
     Ok(Some(Options { stack: stack.ok_or("--stack is missing")?, queue, dry_run }))

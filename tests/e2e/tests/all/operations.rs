@@ -32,8 +32,8 @@ impl Away {
 
 /// The partition key of the only business in the stack.
 fn business_pk(stack: &Stack) -> String {
-    let rows = stack.rows().into_iter().map(|row| serde_json::from_str::<Value>(&row).unwrap());
-    let business = rows.filter(|row| row["entity"]["S"] == "business").next().unwrap();
+    let mut rows = stack.rows().into_iter().map(|row| serde_json::from_str::<Value>(&row).unwrap());
+    let business = rows.find(|row| row["entity"]["S"] == "business").unwrap();
     business["pk"]["S"].as_str().unwrap().to_owned()
 }
 
@@ -174,7 +174,8 @@ fn a_sweep_where_all_is_well_asks_for_little_and_changes_nothing() {
     assert_eq!(salon.everything(), before);
     let last = stack.invocations("sweeper").pop().unwrap();
     let calls = |operation: &str| {
-        let made = last["aws_calls"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with(operation));
+        let made =
+            last["aws_calls"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with(operation));
         made.map(|(_, count)| count.as_u64().unwrap()).sum::<u64>()
     };
     let all = [
