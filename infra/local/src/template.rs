@@ -281,8 +281,10 @@ impl Template {
         let root = long_form(yaml, "")?;
         check_top_level(&root)?;
         let parameters = parameters(&root, given)?;
-        let template = Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
+        let mut template =
+            Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
         template.check_resources()?;
+        template.leave_out()?;
         Ok(template)
     }
 
@@ -501,18 +503,23 @@ impl Template {
             "AWS::Serverless::HttpApi",
             "AWS::Serverless::Function",
         ];
-        const ATTRIBUTES: [&str; 6] =
-            ["Type", "Properties", "Metadata", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"];
+        const ATTRIBUTES: [&str; 7] = [
+            "Type",
+            "Condition",
+            "Properties",
+            "Metadata",
+            "DependsOn",
+            "DeletionPolicy",
+            "UpdateReplacePolicy",
+        ];
         for (id, resource) in self.resources() {
             let path = format!("Resources.{id}");
             let kind = resource["Type"].as_str().unwrap_or_default();
             if !HANDLED.contains(&kind) && !WITHOUT_LOCAL_EFFECT.contains(&kind) {
                 return Err(StackError::template(path, format!("resource type {kind:?} cannot run locally")));
             }
-            // Whether it exists makes no difference here.
-            let conditional = WITHOUT_LOCAL_EFFECT.contains(&kind) || is_email_subscription(resource);
             for attribute in resource.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
-                if !(ATTRIBUTES.contains(&attribute) || attribute == "Condition" && conditional) {
+                if !ATTRIBUTES.contains(&attribute) {
                     return Err(StackError::template(
                         format!("{path}.{attribute}"),
                         "not understood locally",
@@ -521,6 +528,34 @@ impl Template {
             }
         }
         Ok(())
+    }
+
+    /// Takes out the resources whose condition does not hold.
+    fn leave_out(&mut self) -> Result<(), StackError> {
+        let mut out = Vec::new();
+        for (id, resource) in self.resources() {
+            let Some(name) = resource["Condition"].as_str() else { continue };
+            let path = format!("Conditions.{name}");
+            if !self.holds(&self.root["Conditions"][name], &path)? {
+                out.push(id.clone());
+            }
+        }
+        if let Some(resources) = self.root["Resources"].as_object_mut() {
+            resources.retain(|id, _| !out.contains(id));
+        }
+        Ok(())
+    }
+
+    fn holds(&self, condition: &Value, path: &str) -> Result<bool, StackError> {
+        let function = condition.as_object().filter(|function| function.len() == 1);
+        let (name, argument) = function.and_then(|function| function.iter().next()).unzip();
+        match (name.map(String::as_str), argument.and_then(Value::as_array).map(Vec::as_slice)) {
+            (Some("Fn::Not"), Some([inner])) => self.holds(inner, path).map(|holds| !holds),
+            (Some("Fn::Equals"), Some([one, other])) => {
+                Ok(scalar(&self.resolve(one, path)?) == scalar(&self.resolve(other, path)?))
+            }
+            _ => Err(StackError::template(path, "not understood locally")),
+        }
     }
 
     /// `value` with every intrinsic function replaced by what it stands for.
@@ -951,6 +986,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_condition_leaves_out_is_not_there() {
+        let text = "Parameters: { Logs: { Type: String, Default: create } }\n\
+                    Conditions: { Create: !Equals [!Ref Logs, create], Else: !Not [!Equals [!Ref Logs, create]] }\n\
+                    Resources: { A: { Type: 'AWS::SQS::Queue', Condition: Create }, \
+                    B: { Type: 'AWS::SQS::Queue', Condition: Else }, C: { Type: 'AWS::SQS::Queue' } }";
+        for (logs, expected) in [("create", ["A", "C"]), ("none", ["B", "C"])] {
+            let given = BTreeMap::from([("Logs".to_owned(), logs.to_owned())]);
+            let template = Template::parse(text, &given).unwrap();
+            assert_eq!(template.of_type("AWS::SQS::Queue").collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_is_named_with_its_path() {
         for (text, expected) in [
             ("Mappings: {}", "template: Mappings: not understood locally"),
@@ -960,7 +1008,7 @@ mod tests {
             ),
             (
                 "Resources: { Q: { Type: 'AWS::SQS::Queue', Condition: X } }",
-                "template: Resources.Q.Condition: not understood locally",
+                "template: Conditions.X: not understood locally",
             ),
             ("Parameters: { From: { Type: String } }", "template: Parameters.From: has no default"),
             (
