@@ -105,7 +105,7 @@ fn payload_of(asked: &Asked, platform: &str) -> Value {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn s64_a_push_opens_the_booking_in_the_app() {
+async fn a_push_opens_the_booking_in_the_app() {
     let provider = Recorded::answering(&[(200, MADE), (200, PUBLISHED), (200, MADE), (200, PUBLISHED)]);
     let push = push(&provider);
     push_to(&push, &[device("a", Platform::Apns)]).await.unwrap();
@@ -138,7 +138,7 @@ async fn s64_a_push_opens_the_booking_in_the_app() {
 }
 
 #[test]
-fn s64_a_push_fits_what_apns_and_fcm_take() {
+fn a_push_fits_what_apns_and_fcm_take() {
     let message = message("push");
     for body in ["я".repeat(1000), "👍".repeat(1000), "\"\u{1}".repeat(500), "short".to_owned()] {
         let link = format!("https://aurora.example/{}", "x".repeat(1900));
@@ -172,7 +172,7 @@ fn sns() -> Recorded {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn s63_one_device_is_enough_and_dead_ones_are_told() {
+async fn one_device_is_enough_and_dead_ones_are_told() {
     let of = |ids: &[&str]| ids.iter().map(|id| device(id, Platform::Apns)).collect::<Vec<_>>();
     let provider = sns();
     let push = push(&provider);

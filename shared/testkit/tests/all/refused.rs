@@ -1,12 +1,14 @@
 //! What a provider will not take, or not yet.
 
-use app::ports::Item;
+use app::deliver::{Delivered, Shift, deliver};
+use app::ports::{Item, Outgoing, Provider, ProviderError, Receipt};
 use domain::message::{MessageStatus, Reason};
 use domain::notification_type::NotificationType;
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::json;
 use testkit::salon::{TUESDAY_TEN, haircut, instant, read, salon};
+use testkit::turns::Run;
 use testkit::world::{Call, Fault, World};
 
 /// A client's booking just planned, and the calls of the first delivery still to come.
@@ -43,6 +45,39 @@ fn what_a_provider_does_not_take_for_a_while_leaves_once_when_it_does(#[case] fa
     world.pass(SignedDuration::from_hours(4));
     let sends = world.calls().into_iter().filter(|call| matches!(call, Call::Send(_))).count();
     assert_eq!((sends, world.outbox().len()), (6, 1));
+    world.assert_at_rest();
+}
+
+/// A provider at whose pace nothing gets its turn before the invocation ends.
+struct NoTurn;
+
+impl Provider for NoTurn {
+    async fn ready(&self) -> bool {
+        false
+    }
+
+    async fn send(&self, _: Outgoing<'_>) -> Result<Receipt, ProviderError> {
+        panic!("nothing leaves out of turn")
+    }
+}
+
+#[test]
+fn what_has_no_turn_at_the_providers_pace_waits_unclaimed_and_leaves_later() {
+    let world = due("rui");
+    let received = world.receive().unwrap();
+    let shift = Shift { holder: "h", wall: world.now(), until: world.now() + SignedDuration::from_secs(20) };
+    let Run::Finished(Ok(Delivered::Deferred(until))) =
+        world.run(deliver(&world, &world, &NoTurn, &received.due, shift))
+    else {
+        panic!("it waits")
+    };
+    world.finish(&received, true);
+    let wait = until.duration_since(world.now());
+    assert!((48..=72).contains(&wait.as_secs()), "{wait}");
+    let row = world.messages().into_iter().find(|message| message.status == MessageStatus::Deferred).unwrap();
+    assert_eq!((row.attempts, row.lease.is_some()), (0, false), "nobody has claimed it");
+    world.pass(SignedDuration::from_mins(2));
+    assert_eq!(world.outbox().len(), 1);
     world.assert_at_rest();
 }
 
