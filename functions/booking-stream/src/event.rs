@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use app::close_task::{ByHand, take_by_hand};
 use app::error::chain;
 use app::offer_slot::{Freed, freed, offer_slot};
 use app::plan_client::plan_client;
 use app::plan_subject::{Planned, plan_subject};
 use app::ports::{
-    Calendar, CancelTimer, ClientBookings, Enqueue, Item, Key, List, PortError, Read, ReadLedger, Refs,
-    SetAside, SetTimer, WriteFacts, WriteLedger,
+    Calendar, CancelTimer, ClientBookings, Enqueue, FindMessage, Item, Key, List, PortError, Read,
+    ReadLedger, Refs, SetAside, SetTimer, WriteFacts, WriteLedger,
 };
 use app::roll_out::roll_out;
 use aws::failures::{About, Note};
@@ -35,6 +36,8 @@ enum Changed {
     Client(BusinessId, ClientId),
     /// The settings, so whatever the business has ahead.
     Rollout(BusinessId),
+    /// An assisted message, of which staff said what they did.
+    ByHand(ByHand),
 }
 
 impl Changed {
@@ -48,6 +51,7 @@ impl Changed {
             Changed::Freed(freed) => About::Freed(freed.clone()),
             Changed::Client(business, id) => About::item(&Key::Client(business.clone(), id.clone())),
             Changed::Rollout(business) => About::item(&Key::Rollout(business.clone())),
+            Changed::ByHand(by_hand) => About::item(&by_hand.task_key()),
         }
     }
 }
@@ -66,7 +70,7 @@ struct Poison {
 /// aside, since a record that keeps coming back holds up all that came after it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 pub async fn handle(
-    store: &(impl Read + List + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar),
+    store: &(impl Read + List + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar + FindMessage),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     failures: &impl SetAside,
@@ -83,6 +87,9 @@ pub async fn handle(
                 tracing::info!(offered, "a time came free");
                 Planned::default()
             }),
+            Changed::ByHand(by_hand) => {
+                take_by_hand(store, timers, by_hand, now()).await.map(|()| Planned::default())
+            }
             Changed::Rollout(business) => roll_out(store, business).await.map(|bookings| {
                 tracing::info!(bookings, "settings rolled out");
                 Planned::default()
@@ -157,6 +164,10 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
             Ok(Item::Occasion(occasion)) => Changed::Subject(Refs::from(&occasion)),
             Ok(Item::Rollout(rollout)) => Changed::Rollout(rollout.business_id),
             Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),
+            Ok(Item::Task(task)) => match ByHand::of(&task) {
+                Some(by_hand) => Changed::ByHand(by_hand),
+                None => continue,
+            },
             // The template's filter lets nothing else through.
             Ok(_) => continue,
             Err(error) => {

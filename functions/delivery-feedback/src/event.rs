@@ -1,9 +1,13 @@
-//! The events: a batch of the queue, or lines of a log.
+//! The events: a batch of the queue, lines of a log, or a request of Telegram.
 
 use app::error::chain;
-use app::ports::{FindMessage, PortError, Read, SetTimer, WriteFacts, WriteLedger};
+use app::ports::{
+    ClientBookings, FindClients, FindMessage, PortError, Read, SetTimer, WriteFacts, WriteLedger,
+};
+use app::take_reply::{Heard, take_reply};
 use app::take_report::{Taken, take_report};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use jiff::Timestamp;
 use lambda_runtime::Error;
 use runtime::batch::{Record, guarded};
 use runtime::now;
@@ -12,6 +16,7 @@ use serde_json::Value;
 
 use crate::logs::{self, LogsEvent};
 use crate::news::{self, News};
+use crate::telegram;
 
 /// What the function is called with.
 #[derive(Deserialize)]
@@ -22,6 +27,8 @@ pub enum Event {
     /// What CloudWatch Logs brings by itself. Lambda brings it twice more where it fails, and then to the DLQ.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
     Logs(LogsEvent),
+    /// What Telegram brings through the API.
+    Telegram(telegram::Request),
 }
 
 /// What such an event becomes in a DLQ, and comes back as from there. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
@@ -41,7 +48,7 @@ struct ComeAgain;
 /// # Errors
 /// Of a log: where a line must come again. Of a batch none: each record's failure is reported in the answer.
 pub async fn handle(
-    store: &(impl Read + WriteLedger + WriteFacts + FindMessage),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + FindClients + FindMessage),
     timers: &impl SetTimer,
     event: Event,
 ) -> Result<Value, Error> {
@@ -61,11 +68,15 @@ pub async fn handle(
             Record::Done => Ok(Value::Null),
             Record::Again => Err(ComeAgain.into()),
         },
+        Event::Telegram(request) => {
+            let answered = guarded(telegram::answer(store, &request)).await;
+            Ok(answered.unwrap_or_else(|| serde_json::json!({ "statusCode": 500 })))
+        }
     }
 }
 
 async fn take_record(
-    store: &(impl Read + WriteLedger + WriteFacts + FindMessage),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + FindClients + FindMessage),
     timers: &impl SetTimer,
     message: &SqsMessage,
 ) -> Record {
@@ -73,7 +84,7 @@ async fn take_record(
     if let Ok(FailedEvent { request_payload }) = serde_json::from_str(body) {
         return take_lines(store, timers, &request_payload).await;
     }
-    match news::read(body) {
+    match news::read(body, sent(message)) {
         Ok(news) => take_all(store, timers, news).await,
         Err(error) => {
             let id = message.message_id.as_deref().unwrap_or_default();
@@ -83,8 +94,14 @@ async fn take_record(
     }
 }
 
+/// When the queue got it (UTC).
+fn sent(message: &SqsMessage) -> Timestamp {
+    let millisecond = message.attributes.get("SentTimestamp").and_then(|text| text.parse().ok());
+    millisecond.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_else(now)
+}
+
 async fn take_lines(
-    store: &(impl Read + WriteLedger + WriteFacts + FindMessage),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + FindClients + FindMessage),
     timers: &impl SetTimer,
     event: &LogsEvent,
 ) -> Record {
@@ -116,7 +133,7 @@ async fn take_lines(
 
 /// Takes everything, however much of it must come again.
 async fn take_all(
-    store: &(impl Read + WriteLedger + WriteFacts + FindMessage),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + FindClients + FindMessage),
     timers: &impl SetTimer,
     news: Vec<News>,
 ) -> Record {
@@ -135,7 +152,7 @@ async fn take_all(
 }
 
 async fn take(
-    store: &(impl Read + WriteLedger + WriteFacts + FindMessage),
+    store: &(impl Read + WriteLedger + WriteFacts + ClientBookings + FindClients + FindMessage),
     timers: &impl SetTimer,
     news: &News,
 ) -> Result<Record, PortError> {
@@ -145,6 +162,11 @@ async fn take(
             let taken = Box::pin(take_report(store, timers, about, *report, *at, now())).await?;
             tracing::info!(?about, ?report, ?taken, "a report");
             Ok(if taken == Taken::Again { Record::Again } else { Record::Done })
+        }
+        News::Reply(reply) => {
+            let heard = Box::pin(take_reply(store, reply, now())).await?;
+            tracing::info!(reply.id, ?heard, "a reply");
+            Ok(if heard == Heard::Again { Record::Again } else { Record::Done })
         }
     }
 }

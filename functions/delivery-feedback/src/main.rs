@@ -5,6 +5,8 @@ mod logs;
 mod news;
 mod push;
 mod ses;
+mod sms;
+mod telegram;
 mod whatsapp;
 
 use aws::queues::PerQueue;

@@ -1,12 +1,13 @@
 //! What providers tell us, read: each of their formats becomes the same few things.
 
 use app::ports::MessageRef;
+use app::take_reply::Reply;
 use app::take_report::AboutMessage;
 use domain::feedback::Report;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{push, ses, whatsapp};
+use crate::{push, ses, sms, whatsapp};
 
 /// What a provider tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub enum News {
         /// When (UTC).
         at: Timestamp,
     },
+    /// What a client answers.
+    Reply(Reply),
 }
 
 impl News {
@@ -43,8 +46,8 @@ pub enum Unreadable {
 /// What SNS says once to a topic that SES is to tell of its events. <https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html>
 const GREETING: &str = "Successfully validated SNS topic";
 
-/// Reads what came through the queue. What is none of ours is logged, and nothing.
-pub fn read(body: &str) -> Result<Vec<News>, Unreadable> {
+/// Reads what was `sent` through the queue at that time (UTC). What is none of ours is logged, and nothing.
+pub fn read(body: &str, sent: Timestamp) -> Result<Vec<News>, Unreadable> {
     if body.starts_with(GREETING) {
         return Ok(Vec::new());
     }
@@ -52,6 +55,8 @@ pub fn read(body: &str) -> Result<Vec<News>, Unreadable> {
     let has = |field: &str| event.get(field).is_some();
     if has("eventType") && has("mail") {
         ses::read(event)
+    } else if has("inboundMessageId") {
+        sms::read(event, sent)
     } else if has("whatsAppWebhookEntry") {
         whatsapp::read(event)
     } else if has("EventType") && has("EndpointArn") {

@@ -2,8 +2,13 @@
 //! <https://docs.aws.amazon.com/social-messaging/latest/userguide/managing-event-destination-dlrs.html>
 
 use app::ports::MessageRef;
+use app::take_reply::{Reply, Said, Writer};
+use app::take_report::AboutMessage;
+use domain::contact::Phone;
 use domain::feedback::Report;
 use domain::message::Reason;
+use domain::messenger::WhatsappNumberId;
+use domain::template::Action;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +19,23 @@ use crate::news::{News, Unreadable};
 #[serde(rename_all = "camelCase")]
 struct Event {
     whats_app_webhook_entry: String,
+    #[serde(default)]
+    context: Context,
+}
+
+/// Whose accounts and numbers it is about, as AWS names them and as WhatsApp does.
+#[derive(Default, Deserialize)]
+struct Context {
+    #[serde(rename = "MetaPhoneNumberIds", default)]
+    numbers: Vec<Number>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Number {
+    meta_phone_number_id: String,
+    /// Ends in `phone-number-id/…`.
+    arn: String,
 }
 
 #[derive(Deserialize)]
@@ -24,13 +46,52 @@ struct Entry {
 
 #[derive(Deserialize)]
 struct Change {
-    value: Said,
+    value: Content,
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct Content {
+    metadata: Option<Metadata>,
     #[serde(default)]
     statuses: Vec<Status>,
+    #[serde(default)]
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    phone_number_id: String,
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages>
+#[derive(Deserialize)]
+struct Message {
+    /// The phone, without a `+`.
+    from: String,
+    id: String,
+    timestamp: String,
+    #[serde(rename = "type")]
+    kind: String,
+    text: Option<Text>,
+    button: Option<Button>,
+    reaction: Option<Reaction>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    body: String,
+}
+
+/// A button of a template. Ours carry what they do and the message they are under: `confirm:business/booking/id/message`.
+#[derive(Deserialize)]
+struct Button {
+    payload: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Reaction {
+    emoji: Option<String>,
 }
 
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
@@ -58,8 +119,54 @@ pub fn read(event: Value) -> Result<Vec<News>, Unreadable> {
         for status in value.statuses {
             news.extend(reported(status)?);
         }
+        let to = value.metadata.and_then(|metadata| number(&event.context, &metadata.phone_number_id));
+        for message in value.messages {
+            news.extend(replied(message, to.as_ref())?.map(News::Reply));
+        }
     }
     Ok(news)
+}
+
+/// The number of ours that WhatsApp calls so, as we call it.
+fn number(context: &Context, id: &str) -> Option<WhatsappNumberId> {
+    let number = context.numbers.iter().find(|number| number.meta_phone_number_id == id)?;
+    let (_, ours) = number.arn.rsplit_once('/')?;
+    // In an ARN it stands without what its API puts in front of it.
+    let prefix = if ours.starts_with("phone-number-id-") { "" } else { "phone-number-id-" };
+    format!("{prefix}{ours}").parse().ok()
+}
+
+fn replied(message: Message, to: Option<&WhatsappNumberId>) -> Result<Option<Reply>, Unreadable> {
+    let Some(to) = to else {
+        tracing::warn!("a WhatsApp message to a number that is not ours is dropped");
+        return Ok(None);
+    };
+    let phone: Phone = format!("+{}", message.from).parse().map_err(|_| Unreadable::Part("from"))?;
+    let at = second(&message.timestamp)?;
+    let (said, about) = match (message.text, message.button, message.reaction) {
+        (Some(Text { body }), ..) => (Said::Text(body), None),
+        (_, Some(Button { payload, text }), _) => pressed(&payload, text),
+        (.., Some(Reaction { emoji })) => match emoji {
+            Some(emoji) => (Said::Text(emoji), None),
+            // A reaction was taken back.
+            None => return Ok(None),
+        },
+        // A number or a name was changed: nobody wrote.
+        _ if message.kind == "system" => return Ok(None),
+        _ => (Said::Text(format!("[{}]", message.kind)), None),
+    };
+    let about = about.map(|named| (AboutMessage::Named(named), at));
+    Ok(Some(Reply { from: Writer::Whatsapp { phone, to: to.clone() }, id: message.id, said, about, at }))
+}
+
+/// A button that is none of ours says what is written on it.
+fn pressed(payload: &str, label: String) -> (Said, Option<MessageRef>) {
+    let parts =
+        payload.split_once(':').and_then(|(action, name)| Some((Action::named(action)?, name.parse().ok()?)));
+    match parts {
+        Some((action, named)) => (Said::Button { action, label }, Some(named)),
+        None => (Said::Text(label), None),
+    }
 }
 
 fn reported(status: Status) -> Result<Option<News>, Unreadable> {

@@ -40,6 +40,12 @@ pub enum AppError {
     /// There is no offer to take.
     #[error("the client has no offer, or it has run out")]
     NoOffer,
+    /// The channel does not let us write to the client.
+    #[error("{0}")]
+    CannotWrite(&'static str),
+    /// The task was closed, with another outcome.
+    #[error("the task is closed already, with another outcome")]
+    TaskClosed,
     /// The booking's state does not allow it.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),

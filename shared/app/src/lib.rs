@@ -4,11 +4,13 @@
 //! run again, it ends in the same state, and no message leaves twice. `shared/testkit` proves it for each of them.
 
 pub mod already_told;
+pub mod answer_client;
 pub mod assist;
 pub mod authorize;
 pub mod change_booking;
 pub mod check_booking;
 mod check_delivery;
+pub mod close_task;
 pub mod create_booking;
 pub mod create_business;
 pub mod create_series;
@@ -32,7 +34,9 @@ pub mod roll_out;
 mod settle;
 pub mod suppress;
 pub mod sweep;
+pub mod take_reply;
 pub mod take_report;
+pub mod telegram;
 pub mod timeline;
 pub mod upload_image;
 pub mod waitlist;

@@ -13,7 +13,7 @@ use crate::ports::{
     Answer, Expect, Item, Key, PortError, Read, Stored, Write, WriteError, WriteFacts, first,
 };
 
-/// How long answers are kept.
+/// How long answers to callers are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// A request's idempotency key, hashed, with the hash of the request.
@@ -21,6 +21,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 pub struct Once {
     key_hash: String,
     request_hash: String,
+    kept: SignedDuration,
 }
 
 /// A thing that was made or changed, with what its `ETag` says.
@@ -35,8 +36,13 @@ pub struct Done<T> {
 impl Once {
     /// For the header's text, and the request's method, path and body in any fixed encoding.
     pub fn new(header: &str, request: &[u8]) -> Self {
+        Self::kept_for(header, request, KEPT)
+    }
+
+    /// The same, its answer kept for as long as the request may be repeated.
+    pub(crate) fn kept_for(header: &str, request: &[u8], kept: SignedDuration) -> Self {
         let hash = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
-        Self { key_hash: hash(header.as_bytes()), request_hash: hash(request) }
+        Self { key_hash: hash(header.as_bytes()), request_hash: hash(request), kept }
     }
 
     /// The key its answer is stored under.
@@ -128,7 +134,7 @@ pub(crate) async fn write_once<T: Serialize>(
             request_hash: once.request_hash.clone(),
             body,
             etag: done.etag,
-            expires_at: now + KEPT,
+            expires_at: now + once.kept,
         };
         writes.push(Write { item: Item::Answer(answer), expect: place });
     }

@@ -16,7 +16,7 @@ use crate::settle::settle;
 const TRIES: u32 = 5;
 
 /// For how long after a report its message may still be on its way into the ledger's index.
-const FOUND_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const FOUND_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// Which message a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

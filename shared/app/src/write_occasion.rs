@@ -74,7 +74,7 @@ pub async fn write_occasion<S: Read + WriteFacts>(
     .await
 }
 
-fn keys_of(occasion: &Occasion) -> Vec<Key> {
+pub(crate) fn keys_of(occasion: &Occasion) -> Vec<Key> {
     let business = &occasion.business_id;
     let mut keys = vec![Key::Business(business.clone()), Key::Rules(business.clone())];
     keys.push(key_of(business, &occasion.recipient));
@@ -91,7 +91,7 @@ fn key_of(business: &BusinessId, recipient: &Recipient) -> Key {
 }
 
 /// The occasion with what follows from what was `found`: its booking's location, and the version of the rules.
-fn put_together(
+pub(crate) fn put_together(
     occasion: Occasion,
     recipient_field: Option<&'static str>,
     found: &[Stored],
@@ -123,6 +123,31 @@ fn put_together(
         location_id = Some(booking.location_id.clone());
     }
     Ok(Occasion { location_id, rules_version: rules_version(found), ..occasion })
+}
+
+/// The occasion of an answer to a client on one channel, of `now` (UTC).
+pub(crate) fn individual(
+    business_id: &BusinessId,
+    id: OccasionId,
+    client_id: &ClientId,
+    channel: Channel,
+    (text, for_booking): (Letter, Option<BookingId>),
+    now: Timestamp,
+) -> Occasion {
+    Occasion {
+        business_id: business_id.clone(),
+        id,
+        about: About::Individual { subject: None, text, for_booking },
+        recipient: Recipient::Client(client_id.clone()),
+        location_id: None,
+        at: now,
+        by: Source::Staff,
+        notify: Notify::ByRules,
+        channels: Some(vec![channel]),
+        rules_version: 0,
+        withdrawn: false,
+        failures: Vec::new(),
+    }
 }
 
 /// The channels of an occasion as a caller gives them: `"all"`, or one or several by name.

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::business::Locale;
 use crate::channel::Channel;
 use crate::ids::{BookingId, BusinessId, ClientId, EntryId, OccasionId};
 
@@ -60,6 +61,53 @@ pub enum Meaning {
     Yes,
     /// I will not come.
     No,
+}
+
+/// What came of a client's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// The visit is confirmed.
+    Confirmed,
+    /// The client does not come.
+    CalledOff,
+    /// Nothing: the visit is at another time by now than the message said.
+    Moved,
+    /// Nothing: the visit has begun, is over or was called off.
+    Over,
+    /// The client is written to no more on this channel.
+    Stopped,
+    /// The client is written to again.
+    Started,
+    /// Nothing: it is for a person to read, if for anybody.
+    Kept,
+}
+
+impl Answered {
+    /// What a client is told who has pressed a button: at most 200 characters, as Telegram shows it.
+    /// <https://core.telegram.org/bots/api#answercallbackquery>
+    pub fn text(self, locale: Locale) -> &'static str {
+        match (self, locale) {
+            (Answered::Confirmed, Locale::En) => "Thank you, we are expecting you.",
+            (Answered::Confirmed, Locale::Ru) => "Спасибо, ждём вас.",
+            (Answered::CalledOff, Locale::En) => "Your visit is called off.",
+            (Answered::CalledOff, Locale::Ru) => "Ваш визит отменён.",
+            (Answered::Moved, Locale::En) => {
+                "Your visit is at another time by now. Please look at our latest message."
+            }
+            (Answered::Moved, Locale::Ru) => {
+                "Время визита уже другое. Посмотрите, пожалуйста, наше последнее сообщение."
+            }
+            (Answered::Over, Locale::En) => "This visit can no longer be changed here.",
+            (Answered::Over, Locale::Ru) => "Этот визит здесь уже нельзя изменить.",
+            (Answered::Stopped, Locale::En) => "We will not write to you here any more.",
+            (Answered::Stopped, Locale::Ru) => "Мы больше не будем писать вам сюда.",
+            (Answered::Started, Locale::En) => "You will get our messages here.",
+            (Answered::Started, Locale::Ru) => "Вы будете получать наши сообщения здесь.",
+            (Answered::Kept, Locale::En) => "Thank you, we have got it.",
+            (Answered::Kept, Locale::Ru) => "Спасибо, мы это получили.",
+        }
+    }
 }
 
 /// What a client's words ask for, if they are nothing but one of the words we know, in English or Russian. Anything longer is for a person to

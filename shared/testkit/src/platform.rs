@@ -5,6 +5,7 @@ use std::future::Future;
 
 use app::assist::Staff;
 use app::check_booking::check_booking;
+use app::close_task::take_by_hand;
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::AppError;
 use app::offer_slot::offer_slot;
@@ -60,6 +61,7 @@ impl World {
             }
             Changed::Freed(freed) => offer_slot(self, freed, self.now()).await.is_ok(),
             Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
+            Changed::ByHand(by_hand) => take_by_hand(self, self, by_hand, self.now()).await.is_ok(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
 
+use app::close_task::ByHand;
 use app::offer_slot::{Freed, freed};
 use app::ports::{
     Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, FindTimers, Item, Key,
@@ -152,6 +153,8 @@ pub enum Changed {
     Client(BusinessId, ClientId),
     /// A business's settings.
     Rollout(BusinessId),
+    /// An assisted message, of which staff said what they did.
+    ByHand(ByHand),
 }
 
 impl Changed {
@@ -161,6 +164,7 @@ impl Changed {
             Item::Occasion(occasion) => Some(Changed::Subject(Refs::from(occasion))),
             Item::Client(client) => Some(Changed::Client(client.business_id.clone(), client.id.clone())),
             Item::Rollout(rollout) => Some(Changed::Rollout(rollout.business_id.clone())),
+            Item::Task(task) => ByHand::of(task).map(Changed::ByHand),
             _ => None,
         }
     }
