@@ -138,6 +138,18 @@ impl From<AppError> for Problem {
             AppError::NoOffer => {
                 Problem::new(StatusCode::CONFLICT, "no-offer", "There is no offer to take", detail)
             }
+            AppError::CannotWrite(_) => Problem::new(
+                StatusCode::CONFLICT,
+                "cannot-write",
+                "The channel does not let us write to the client",
+                detail,
+            ),
+            AppError::NumberTaken => {
+                Problem::new(StatusCode::CONFLICT, "number-taken", "The number belongs to another", detail)
+            }
+            AppError::TaskClosed => {
+                Problem::new(StatusCode::CONFLICT, "task-closed", "The task was closed", detail)
+            }
             AppError::IllegalTransition(_) => Problem::new(
                 StatusCode::CONFLICT,
                 "illegal-transition",
@@ -424,6 +436,8 @@ mod tests {
             (problem.status, problem.kind.rsplit(':').next().unwrap_or_default().to_owned())
         };
         assert_eq!(of(AppError::NoOffer), (409, "no-offer".to_owned()));
+        assert_eq!(of(AppError::CannotWrite("why")), (409, "cannot-write".to_owned()));
+        assert_eq!(of(AppError::TaskClosed), (409, "task-closed".to_owned()));
         let start = jiff::Timestamp::UNIX_EPOCH;
         let overlap = Problem::from(AppError::SeriesOverlap { number: 3, start });
         assert!(

@@ -3,11 +3,13 @@
 mod bookings;
 mod catalogue;
 mod clients;
+mod conversation;
 mod images;
 mod occasions;
 mod series;
 mod settings;
 mod staff;
+mod tasks;
 mod templates;
 mod waitlist;
 
@@ -54,6 +56,8 @@ fn routes() -> Routes {
         .merge(series::routes())
         .merge(waitlist::routes())
         .merge(occasions::routes())
+        .merge(conversation::routes())
+        .merge(tasks::routes())
 }
 
 fn ok(etag: u64, body: impl Serialize) -> Response {
@@ -101,11 +105,20 @@ struct PageParameters {
     limit: Option<u32>,
 }
 
-async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParameters) -> Answer {
-    let limit = parameters.limit.unwrap_or(50);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::invalid("limit", "1 to 100"));
+impl PageParameters {
+    fn limit(&self) -> Result<u32, Problem> {
+        let limit = self.limit.unwrap_or(50);
+        if (1..=100).contains(&limit) { Ok(limit) } else { Err(Problem::invalid("limit", "1 to 100")) }
     }
+}
+
+/// A request that says all it has to say by its path.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParameters) -> Answer {
+    let limit = parameters.limit()?;
     // A cursor is the last id of the page before.
     if parameters.cursor.as_ref().is_some_and(|cursor| cursor.parse::<BookingId>().is_err()) {
         return Err(Problem::invalid("cursor", "what the page before gave as next"));

@@ -1,5 +1,6 @@
-//! What whoever runs the system does beside the API: takes in businesses, puts back what was given up, brings again what was not planned.
+//! What whoever runs the system does beside the API: takes in businesses, assigns numbers, puts back what was given up, brings again what was not planned.
 
+mod assign_number;
 mod create_business;
 mod redrive;
 mod replay;
@@ -12,6 +13,11 @@ admin create-business --name \"Salon Aurora\" --zone Europe/Lisbon [--locale en|
 
     Takes in a business and prints its first API key. The key is shown this once; only its hash is kept.
 
+admin assign-number --business ID (--sms +351210000001 | --whatsapp phone-number-id-…)
+
+    Says that a business writes from a number, and that who writes to the number writes to the business. A number of another business is
+    refused.
+
 admin redrive --stack NAME (--queue email|sms|push|check|schedule|… | --all) [--dry-run]
 
     Says what lies in the DLQs of a stack, and puts it back into the queues it came from. A message that is there twice leaves once.
@@ -22,7 +28,7 @@ admin replay --stack NAME [--upcoming BUSINESS] [--dry-run]
     things are now, so nothing is planned twice.
 
 The environment says where: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN or AWS_ENDPOINT_URL where needed;
-for create-business also BOOKINGS_TABLE. `aws configure export-credentials --format env` prints a profile's credentials.
+for create-business and assign-number also BOOKINGS_TABLE. `aws configure export-credentials --format env` prints a profile's credentials.
 ";
 
 /// Why a command could not be done.
@@ -42,6 +48,7 @@ async fn main() -> std::process::ExitCode {
 async fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     match arguments.next()? {
         Some(Value(word)) if word == "create-business" => create_business::command(arguments).await,
+        Some(Value(word)) if word == "assign-number" => assign_number::command(arguments).await,
         Some(Value(word)) if word == "redrive" => redrive::command(arguments).await,
         Some(Value(word)) if word == "replay" => replay::command(arguments).await,
         None | Some(Long("help") | Short('h')) => print(HELP),

@@ -43,6 +43,9 @@ pub enum AppError {
     /// The channel does not let us write to the client.
     #[error("{0}")]
     CannotWrite(&'static str),
+    /// The number belongs to another business.
+    #[error("the number belongs to another business")]
+    NumberTaken,
     /// The task was closed, with another outcome.
     #[error("the task is closed already, with another outcome")]
     TaskClosed,

@@ -5,6 +5,7 @@
 
 pub mod already_told;
 pub mod answer_client;
+pub mod assign_number;
 pub mod assist;
 pub mod authorize;
 pub mod change_booking;

@@ -21,6 +21,7 @@ use domain::channel::Channel;
 use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
 use domain::message::Message;
 use domain::subject::SubjectId;
+use domain::task::Task;
 use domain::template::Content;
 use domain::waitlist::WaitlistEntry;
 use jiff::{SignedDuration, Timestamp};
@@ -395,6 +396,15 @@ impl World {
         let mut bookings: Vec<Booking> = bookings.collect();
         bookings.sort_by(|a, b| a.id.cmp(&b.id));
         bookings
+    }
+
+    /// Every task, by id.
+    pub fn tasks(&self) -> Vec<Task> {
+        let state = self.state();
+        let mut tasks: Vec<Task> =
+            state.items.values().filter_map(|stored| stored.item.task().cloned()).collect();
+        tasks.sort_by(|a, b| a.id.cmp(&b.id));
+        tasks
     }
 
     /// Every place on the waitlist, by id.

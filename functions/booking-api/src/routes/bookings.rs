@@ -1,10 +1,10 @@
-//! Bookings, what is done to them, and the tasks that come of them.
+//! Bookings, and what is done to them.
 
 use app::change_booking::{BookingPatch, Change, Manner, change_booking};
 use app::create_booking::{By, NewBooking, When, create_booking};
 use app::dry_run::{dry_run_booking, dry_run_change};
 use app::edit_catalogue::get;
-use app::ports::{Item, Key, Kind};
+use app::ports::{Item, Key};
 use app::timeline::{Planned, timeline};
 use aws::tables::Tables;
 use axum::extract::{Path, State};
@@ -17,7 +17,7 @@ use domain::subject::SubjectId;
 use runtime::RandomIds;
 use serde::Deserialize;
 
-use super::{Answer, PageParameters, Routes, Store, created, id, ok, page};
+use super::{Answer, Routes, Store, created, id, ok};
 use crate::call::{Call, Caller, Parameters};
 use crate::problem::Problem;
 
@@ -34,7 +34,6 @@ pub fn routes() -> Routes {
         .route("/v1/bookings/{id}/request-confirmation", post(request_confirmation))
         .route("/v1/bookings/{id}/confirmation", post(post_confirmation))
         .route("/v1/bookings/{id}/timeline", reading(get_timeline))
-        .route("/v1/tasks", reading(list_tasks))
 }
 
 /// Whether to say only what a request would set off.
@@ -196,12 +195,4 @@ async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<S
         Planned::Occasion(_) => 0,
     };
     Ok(ok(revision, &timeline))
-}
-
-async fn list_tasks(
-    State(store): Store,
-    caller: Caller,
-    Parameters(page_of): Parameters<PageParameters>,
-) -> Answer {
-    page(&store, &caller, Kind::Tasks, page_of).await
 }

@@ -7,9 +7,8 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get as reading, post};
 use runtime::RandomIds;
-use serde::Deserialize;
 
-use super::{Answer, PageParameters, Routes, Store, created, id, ok, page, shown};
+use super::{Answer, Nothing, PageParameters, Routes, Store, created, id, ok, page, shown};
 use crate::call::{Call, Caller, Parameters};
 
 pub fn routes() -> Routes {
@@ -19,11 +18,6 @@ pub fn routes() -> Routes {
         .route("/v1/waitlist/{id}/close", post(close))
         .route("/v1/waitlist/{id}/accept", post(accept))
 }
-
-/// A request that says all it has to say by its path.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 async fn list_entries(
     State(store): Store,

@@ -7,6 +7,7 @@ mod facts;
 mod once;
 mod random;
 mod refused;
+mod replies;
 mod settings;
 mod sweep;
 mod tenants;
