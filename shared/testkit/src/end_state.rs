@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use app::ports::Item;
 use domain::booking::Booking;
+use domain::conversation::Author;
 use domain::message::{Message, MessageStatus};
 use domain::occasion::{About, Occasion};
 use domain::task::TaskKind;
@@ -142,6 +143,14 @@ fn line(item: &Item) -> String {
         Item::Answer(answer) => format!("answer {} {} {}", answer.key_hash, answer.request_hash, answer.etag),
         // The due time of a check follows from the booking's, which is compared.
         Item::Check(check) => format!("check {:?} {:?} {}", check.subject, check.kind, check.withdrawn),
+        // What a client wrote has an id that follows from it, and its own time.
+        Item::Entry(entry) if entry.from == Author::Staff => {
+            format!(
+                "answer to {:?} by {} {:?} {:?}",
+                entry.client_id, entry.channel, entry.text, entry.occasion_id
+            )
+        }
+        Item::TelegramInvitation(invitation) => format!("invitation of {:?}", invitation.client_id),
         Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
         other => format!("{other:?}"),
     }

@@ -398,6 +398,11 @@ impl World {
         bookings
     }
 
+    /// How much was written in conversations.
+    pub fn entries(&self) -> usize {
+        self.state().items.values().filter(|stored| stored.item.entry().is_some()).count()
+    }
+
     /// Every task, by id.
     pub fn tasks(&self) -> Vec<Task> {
         let state = self.state();
