@@ -34,8 +34,9 @@ pub enum Event {
 /// What such an event becomes in a DLQ, and comes back as from there. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct FailedEvent {
-    request_payload: LogsEvent,
+pub struct FailedEvent {
+    /// What it was called with.
+    pub request_payload: LogsEvent,
 }
 
 /// Some of a log's lines must come again.
@@ -168,5 +169,27 @@ async fn take(
             tracing::info!(reply.id, ?heard, "a reply");
             Ok(if heard == Heard::Again { Record::Again } else { Record::Done })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::logs(include_str!("../tests/awslogs_sms.json"), "logs")]
+    #[case::telegram(include_str!("../tests/telegram_text.json"), "telegram")]
+    #[case::batch(
+        r#"{"Records":[{"messageId":"1","body":"{}","attributes":{},"messageAttributes":{}}]}"#,
+        "batch"
+    )]
+    fn each_source_is_told_by_its_shape(#[case] text: &str, #[case] expected: &str) {
+        let kind = match serde_json::from_str(text).unwrap() {
+            Event::Batch(_) => "batch",
+            Event::Logs(_) => "logs",
+            Event::Telegram(_) => "telegram",
+        };
+        assert_eq!(kind, expected);
     }
 }

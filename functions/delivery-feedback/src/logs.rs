@@ -115,3 +115,45 @@ fn failure(response: &str) -> Report {
         found.map_or((Reason::NotDelivered, None), |(_, reason, suppress)| (*reason, *suppress));
     Report::Failed { reason, suppress }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::FailedEvent;
+
+    fn unpacked(text: &str) -> Vec<Line> {
+        lines(&serde_json::from_str(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn s4_lines_of_the_log_say_what_became_of_text_messages() {
+        let lines = unpacked(include_str!("../tests/awslogs_sms.json"));
+        let failed = |reason, suppress| Report::Failed { reason, suppress };
+        let expected = [
+            ("s1", Report::Delivered),
+            ("s2", failed(Reason::AddressSuppressed, Some(Cause::Stop))),
+            ("s3", failed(Reason::InvalidAddress, Some(Cause::HardBounce))),
+            ("s4", failed(Reason::Quota, None)),
+            ("s5", failed(Reason::NotDelivered, None)),
+        ];
+        let at = Timestamp::from_millisecond(1_795_176_034_558).unwrap();
+        for ((id, report), line) in expected.iter().zip(&lines) {
+            let about = AboutMessage::Called(Channel::Sms, (*id).to_owned());
+            assert_eq!(read(line).unwrap(), Some(News::Report { about, report: *report, at }));
+        }
+        assert_eq!(lines.len(), expected.len() + 1);
+        assert!(read(&lines[5]).is_err(), "the last is no JSON, and the others are read");
+    }
+
+    #[test]
+    fn a_question_whether_anybody_is_there_has_no_lines() {
+        assert!(unpacked(include_str!("../tests/awslogs_control.json")).is_empty());
+    }
+
+    #[test]
+    fn an_event_that_comes_back_from_the_dlq_is_read_again() {
+        let failed: FailedEvent =
+            serde_json::from_str(include_str!("../tests/lambda_failed_awslogs.json")).unwrap();
+        assert_eq!(lines(&failed.request_payload).unwrap().len(), 6);
+    }
+}

@@ -254,3 +254,60 @@ fn called(chat: i64, message: i64) -> String {
 fn second(second: i64) -> Option<Timestamp> {
     Timestamp::from_second(second).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const NOW: &str = "2026-11-20T12:01:00Z";
+
+    fn update(request: &str) -> Option<Update> {
+        let request: Request = serde_json::from_str(request).unwrap();
+        let business = request.path_parameters["business_id"].parse().unwrap();
+        read(&business, &body(&request).unwrap(), NOW.parse().unwrap())
+    }
+
+    fn reply(id: &str, said: Said, about: Option<i64>, at: i64) -> Reply {
+        let about = about.map(|sent| {
+            (AboutMessage::Called(Channel::Telegram, "77:4".into()), Timestamp::from_second(sent).unwrap())
+        });
+        let from = Writer::Telegram { business_id: "salon".parse().unwrap(), chat: "77".parse().unwrap() };
+        Reply { from, id: id.into(), said, about, at: Timestamp::from_second(at).unwrap() }
+    }
+
+    #[test]
+    fn s66_a_text_is_a_reply_to_what_it_quotes() {
+        let expected = reply("77:5", Said::Text("Да".into()), Some(1_795_176_000), 1_795_176_043);
+        assert_eq!(update(include_str!("../tests/telegram_text.json")), Some(Update::Reply(expected)));
+    }
+
+    #[test]
+    fn s66_a_button_acts_for_the_message_it_is_under() {
+        let now: Timestamp = NOW.parse().unwrap();
+        let said = Said::Button { action: Action::Confirm, label: "I will come".into() };
+        let expected = reply("4382bfdwdsb323b2d9", said, Some(1_795_176_000), now.as_second());
+        let pressed = Update::Pressed(expected, "4382bfdwdsb323b2d9".into());
+        assert_eq!(update(include_str!("../tests/telegram_button.json")), Some(pressed));
+    }
+
+    #[test]
+    fn s66_a_chat_begins_with_a_code_and_ends_when_the_bot_is_blocked() {
+        let start = Update::Start("77".parse().unwrap(), "abc123".into());
+        assert_eq!(update(include_str!("../tests/telegram_start.json")), Some(start));
+        let blocked = reply("kicked:1795176043", Said::Blocked, None, 1_795_176_043);
+        assert_eq!(update(include_str!("../tests/telegram_kicked.json")), Some(Update::Reply(blocked)));
+    }
+
+    #[test]
+    fn s66_what_is_said_in_a_group_is_not_said_to_us() {
+        assert_eq!(update(include_str!("../tests/telegram_group.json")), Some(Update::Nothing));
+    }
+
+    #[rstest]
+    #[case("{")]
+    #[case("[]")]
+    fn what_cannot_be_read_is_none(#[case] body: &str) {
+        assert_eq!(read(&"salon".parse().unwrap(), body, NOW.parse().unwrap()), None);
+    }
+}

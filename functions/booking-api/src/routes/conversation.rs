@@ -11,7 +11,6 @@ use axum::response::IntoResponse;
 use axum::routing::{get as reading, post, put};
 use axum::{Json, Router};
 use domain::ids::{ClientId, EntryId};
-use jiff::Timestamp;
 use runtime::RandomIds;
 use serde_json::{Value, json};
 
@@ -44,11 +43,11 @@ async fn list_conversation(
     Ok(Json(json!({ "items": items, "next": listed.next })).into_response())
 }
 
-/// Whether a cursor is the place of something in a conversation: when it was written, and its id.
+/// Whether a cursor is the place of something in a conversation: when it was written, in the table's words, and its id.
 fn is_place(cursor: &str) -> bool {
-    cursor
-        .split_once('#')
-        .is_some_and(|(at, id)| at.parse::<Timestamp>().is_ok() && id.parse::<EntryId>().is_ok())
+    let fits =
+        |at: &str| !at.is_empty() && at.bytes().all(|b| b.is_ascii_alphanumeric() || b"-:.".contains(&b));
+    cursor.split_once('#').is_some_and(|(at, id)| fits(at) && id.parse::<EntryId>().is_ok())
 }
 
 async fn post_answer(State(store): Store, Path(client): Path<String>, call: Call<AnswerFields>) -> Answer {

@@ -8,6 +8,7 @@ mod once;
 mod random;
 mod refused;
 mod replies;
+mod reports;
 mod settings;
 mod sweep;
 mod tenants;
