@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use app::ports::Item;
 use domain::booking::Booking;
+use domain::client::Client;
 use domain::conversation::Author;
 use domain::message::{Message, MessageStatus};
 use domain::occasion::{About, Occasion};
@@ -124,8 +125,9 @@ fn line(item: &Item) -> String {
                     format!("{:?} r{} by {:?} {:?}", event.kind, event.revision, event.by, event.notify)
                 })
                 .collect();
-            let plain = Booking { history: vec![], ..booking.clone() };
-            format!("{plain:?} {history:?}")
+            let failures: Vec<_> = booking.failures.iter().map(|failure| &failure.message_id).collect();
+            let plain = Booking { history: vec![], failures: vec![], ..booking.clone() };
+            format!("{plain:?} {history:?} {failures:?}")
         }
         Item::Occasion(occasion) => {
             let Occasion { about, recipient, location_id, by, notify, channels, withdrawn, .. } = occasion;
@@ -151,6 +153,11 @@ fn line(item: &Item) -> String {
             )
         }
         Item::TelegramInvitation(invitation) => format!("invitation of {:?}", invitation.client_id),
+        Item::Client(client) => {
+            let suppressed: Vec<_> =
+                client.suppressions.iter().map(|known| (&known.address, known.cause)).collect();
+            format!("{:?} {suppressed:?}", Client { suppressions: vec![], ..client.clone() })
+        }
         Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
         other => format!("{other:?}"),
     }
