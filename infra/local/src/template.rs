@@ -933,6 +933,24 @@ mod tests {
         assert!(mapping.bisect && mapping.report_failures);
     }
 
+    #[test]
+    fn as_many_sandboxes_share_a_rate_as_there_may_be() {
+        let functions = real().functions().unwrap();
+        let paced = functions.iter().filter(|function| function.environment.contains_key("PER_SECOND"));
+        let mut names = Vec::new();
+        for function in paced {
+            let most: usize = function.queues.iter().map(|queue| queue.max_concurrency).sum();
+            assert_eq!(function.environment["SANDBOXES"], most.to_string(), "{}", function.name);
+            assert!(function.environment["PER_SECOND"].parse().is_ok_and(|rate: u32| rate > 0));
+            names.push(function.name.as_str());
+        }
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["deliver-email", "deliver-push", "deliver-sms", "deliver-telegram", "deliver-whatsapp"]
+        );
+    }
+
     /// The queue that an alarm of the template watches: whether anything is in it, and who is told.
     fn watched(alarm: &Value) -> Option<&str> {
         let alarm = &alarm["Properties"];
