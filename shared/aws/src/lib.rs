@@ -3,6 +3,10 @@
 //! Architecture invariant: this is the only crate of the product that names `aws_sdk_*`. One feature for each service.
 
 pub mod connect;
+#[cfg_attr(
+    not(any(feature = "dynamodb", feature = "scheduler", feature = "sqs")),
+    allow(dead_code, reason = "only the table of providers' errors is asked for")
+)]
 mod error;
 #[cfg(all(feature = "dynamodb", feature = "sqs"))]
 pub mod failures;
