@@ -32,7 +32,7 @@ enum Changed {
     Subject(Refs),
     /// A time that a booking gave up, so whoever waits for one.
     Freed(Freed),
-    /// A client, so whatever that client has ahead.
+    /// A client, so whatever that client may still hear of.
     Client(BusinessId, ClientId),
     /// The settings, so whatever the business has ahead.
     Rollout(BusinessId),

@@ -1,7 +1,7 @@
-//! Planning anew what a client has ahead, after the client's card has changed: a phone that was added, a ban that was lifted.
+//! Planning anew what a client may still hear of, after the client's card has changed: a phone that was added, a ban that was lifted.
 
 use domain::ids::{BusinessId, ClientId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::plan_subject::{Planned, plan_subject};
 use crate::ports::{
@@ -9,7 +9,11 @@ use crate::ports::{
     WriteLedger, first,
 };
 
-/// Plans every booking the client has ahead at `now` (UTC), one after the other.
+/// How long after the start of a visit its last message may be due: the longest visit, and the longest time after which a client is invited again.
+const AFTERWARDS: SignedDuration = SignedDuration::from_hours(24 * (7 + 366));
+
+/// Plans every booking of the client that may still owe a message at `now` (UTC), one after the other: those that are ahead, and those that were
+/// held, missed or cancelled so lately that an invitation, a review or news of it may be waiting.
 pub async fn plan_client(
     store: &(impl Read + ReadLedger + WriteLedger + ClientBookings),
     timers: &(impl SetTimer + CancelTimer),
@@ -18,7 +22,7 @@ pub async fn plan_client(
     now: Timestamp,
 ) -> Result<Planned, PortError> {
     let mut sum = Planned::default();
-    for part in store.bookings_of(business_id, client_id, now).await? {
+    for part in store.parts_within(business_id, client_id, now - AFTERWARDS, Timestamp::MAX).await? {
         let found = store.read(vec![Key::Booking(business_id.clone(), part.booking_id)]).await?;
         let Some((booking, _)) = first(&found, Item::booking) else { continue };
         let planned = plan_subject(store, timers, queues, &Refs::from(booking), now).await?;

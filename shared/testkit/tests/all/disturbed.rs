@@ -175,6 +175,29 @@ fn a_number_that_is_given_after_the_booking_is_reminded_at() {
     assert_eq!(sms(&world), (1, MessageStatus::Accepted));
 }
 
+#[test]
+fn a_number_that_is_given_after_a_missed_visit_is_invited_at() {
+    let (world, id) = told("eva");
+    world.change("no-show", &id, Change::NoShow).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    let sms = |world: &World| {
+        let mut rows = world.messages();
+        rows.retain(|row| row.channel == Channel::Sms && row.kind == NotificationType::NoShowRecovery);
+        (rows.len(), rows[0].status)
+    };
+    assert_eq!(sms(&world), (1, MessageStatus::Suppressed));
+    let key = Key::Client(salon_id(), parsed("eva"));
+    let Some(Item::Client(eva)) = world.get(&key).map(|stored| stored.item) else {
+        panic!("there is no Eva")
+    };
+    world.put([Item::Client(Client { phone: Some(parsed("+351912345670")), ..eva })]);
+    world.plan_client(&parsed("eva"));
+    assert_eq!(sms(&world), (1, MessageStatus::Planned));
+    world.pass_all();
+    assert_eq!(sms(&world), (1, MessageStatus::Accepted));
+    world.assert_all_over();
+}
+
 #[rstest]
 #[case::email("eva")]
 #[case::sms("rui")]
