@@ -43,6 +43,8 @@ pub enum Call {
     Enqueue,
     /// [`Provider`].
     Send(Channel),
+    /// No call: a use case waits until an instant (UTC).
+    Sleep(Timestamp),
 }
 
 /// Whom a call goes to: what fails together.
@@ -56,6 +58,8 @@ pub enum Service {
     Queues,
     /// The channel's provider.
     Provider(Channel),
+    /// The sandbox's own clock.
+    Clock,
 }
 
 impl Call {
@@ -66,6 +70,7 @@ impl Call {
             Call::Timer => Service::Scheduler,
             Call::Enqueue => Service::Queues,
             Call::Send(channel) => Service::Provider(channel),
+            Call::Sleep(_) => Service::Clock,
         }
     }
 }
@@ -113,6 +118,7 @@ impl Fault {
     /// Whether the fault can happen to such a call and is not the same as a simpler one.
     pub fn can_hit(self, call: Call) -> bool {
         match self {
+            _ if call.service() == Service::Clock => false,
             Fault::FailBefore | Fault::Throttle | Fault::CrashBefore => true,
             Fault::FailAfter | Fault::CrashAfter => call != Call::Read,
             Fault::LostBefore | Fault::Refuse => matches!(call, Call::Send(_)),
@@ -223,6 +229,8 @@ pub struct State {
     pub(crate) losses: bool,
     /// See [`World::check_less`].
     checks_all: bool,
+    /// See [`World::keep_journal`].
+    journal: Option<Vec<(Timestamp, Item)>>,
     calls: Vec<Call>,
     planned: Planned,
     faults: Option<Box<dyn Faults>>,
@@ -301,6 +309,9 @@ impl State {
                 let read_back: Item = serde_json::from_str(&serde_json::to_string(item).unwrap()).unwrap();
                 assert_eq!(&read_back, item, "what is written reads back the same");
             }
+            if let Some(journal) = &mut self.journal {
+                journal.push((self.wall, item.clone()));
+            }
             let before = self.items.insert(Stored { item: item.clone(), version });
             let before = before.as_ref().and_then(|stored| stored.item.booking());
             let freed = before.zip(item.booking()).and_then(|(before, after)| freed(before, after));
@@ -338,6 +349,7 @@ impl World {
                 turns: Turns::default(),
                 losses: false,
                 checks_all: true,
+                journal: None,
                 calls: Vec::new(),
                 planned: Planned::default(),
                 faults: None,
@@ -377,6 +389,11 @@ impl World {
     /// What the providers took so far.
     pub fn outbox(&self) -> Vec<Sent> {
         self.state().outbox.clone()
+    }
+
+    /// What the providers took after so many others.
+    pub fn outbox_after(&self, count: usize) -> Vec<Sent> {
+        self.state().outbox.get(count..).unwrap_or_default().to_vec()
     }
 
     /// The ledger's messages, by due time, type and channel.
@@ -510,6 +527,16 @@ impl World {
         self.state().checks_all = false;
     }
 
+    /// From now on every item that is written is kept with the time of its writing (UTC).
+    pub fn keep_journal(&self) {
+        self.state().journal = Some(Vec::new());
+    }
+
+    /// Takes what was written since the journal was last taken, oldest first.
+    pub fn take_journal(&self) -> Vec<(Timestamp, Item)> {
+        self.state().journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Takes the stream records that are not dealt with, oldest first: for whoever brings them to their function by other means than
     /// [`World::step`].
     pub fn take_stream(&self) -> Vec<Changed> {
@@ -540,6 +567,11 @@ impl World {
     /// window cannot be closed, since the facts and the ledger are two tables and the provider a third thing.
     pub fn cancel_under_way(&self) {
         self.state().cancelled_under_way = true;
+    }
+
+    /// Waits until an instant (UTC): whoever lets use cases go on says when that is.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        turn(self, Call::Sleep(at)).await;
     }
 
     /// The provider for one delivery, which knows what it carries.
