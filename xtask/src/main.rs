@@ -20,6 +20,7 @@ mod process;
 mod python;
 mod rules;
 mod run;
+mod simulate;
 mod stack;
 mod steps;
 mod test;
@@ -41,6 +42,7 @@ cargo xtask COMMAND [OPTIONS]
   coverage        how many lines of shared/domain its tests reach
   fuzz            what parses foreign input, under inputs nobody would write
   mutants         whether a test notices when the rules are changed in one place
+  simulate        a year of bookings in one process, with everything going wrong that can, against a model of its own
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   bench domain    how long planning, deciding and rendering take, and how many instructions
   redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS
@@ -81,6 +83,7 @@ fn dispatch() -> Result<()> {
             Some("fuzz") => fuzz::command(args),
             Some("redrive") => mend::command("redrive", args),
             Some("replay") => mend::command("replay", args),
+            Some("simulate") => simulate::command(args),
             Some("admin") => admin::command(args),
             _ => bail!("there is no command {command:?}; `cargo xtask --help` lists them"),
         },
