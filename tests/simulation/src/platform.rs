@@ -365,6 +365,7 @@ impl<'w> Platform<'w> {
                 Changed::Freed(freed) => freed.offer_id.hash(&mut hasher),
                 Changed::Client(_, client) => client.hash(&mut hasher),
                 Changed::Rollout(business) => business.hash(&mut hasher),
+                Changed::ByHand(_) => panic!("nothing is sent by hand in the simulation"),
             }
             let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
             self.lanes[lane].records.push_back(changed);
@@ -748,7 +749,7 @@ fn ids_of(changed: &Changed) -> Vec<String> {
         }],
         Changed::Client(business, client) => vec![format!("{business}/{client}")],
         Changed::Rollout(business) => vec![business.to_string()],
-        Changed::Freed(_) => Vec::new(),
+        Changed::Freed(_) | Changed::ByHand(_) => Vec::new(),
     }
 }
 
@@ -761,6 +762,7 @@ async fn plan(world: &World, changed: &Changed, now: Timestamp) -> bool {
         }
         Changed::Freed(freed) => offer_slot(world, freed, now).await.is_ok(),
         Changed::Rollout(business) => roll_out(world, business).await.is_ok(),
+        Changed::ByHand(_) => false,
     }
 }
 
