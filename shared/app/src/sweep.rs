@@ -8,6 +8,7 @@
 //!
 //! Every step may be repeated and none depends on another, so two sweeps may run at once, and one that dies is made good by the next.
 
+use std::collections::HashSet;
 use std::ops::AddAssign;
 
 use domain::message::{CheckKind, Message, MessageStatus};
@@ -322,7 +323,9 @@ async fn withdraw_orphans(
             Err(error) => swept += Swept::failed("looking at a timer", &error),
         }
     }
-    let rows = match read(store, set.iter().map(key_of).collect()).await {
+    // A row that was put off may have two timers, and a read names no key twice.
+    let keys: HashSet<Key> = set.iter().map(key_of).collect();
+    let rows = match read(store, keys.into_iter().collect()).await {
         Ok(rows) => rows,
         Err(error) => {
             swept += Swept::failed("reading what timers are for", &error);

@@ -268,3 +268,23 @@ fn timers_that_nobody_waits_for_are_withdrawn_and_the_others_stay() {
     );
     assert_eq!(world.timers(), after);
 }
+
+#[test]
+fn of_two_timers_of_a_row_the_one_it_waits_for_stays() {
+    let world = told("ana");
+    let kept = world.timers();
+    // As if every row had been put off and then back, and withdrawing the timers in between had failed.
+    for due in &kept {
+        let put_off = Due { at: due.at + SignedDuration::from_hours(3), ..due.clone() };
+        world.run(world.set_timer(&put_off));
+    }
+    assert_eq!(pass_sweeping(&world, world.now() + SignedDuration::from_mins(45)), Swept::default());
+    let mut found = Swept::default();
+    for _ in 0..18 {
+        world.wait(EVERY);
+        found += sweep(&world);
+    }
+    let orphaned_schedules = u64::try_from(kept.len()).unwrap();
+    assert_eq!(found, Swept { orphaned_schedules, ..Swept::default() });
+    assert_eq!(world.timers(), kept);
+}
