@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use app::ports::Address;
 use domain::booking::{Booking, EventKind, Source, Status};
 use domain::channel::Channel;
+use domain::feedback::Report;
 use domain::ids::{ClientId, MessageId};
 use domain::message::{Message, MessageStatus, Reason};
 use domain::notification_type::NotificationType as Type;
@@ -15,7 +16,7 @@ use testkit::world::Sent;
 
 use crate::model::{Expected, Journal, Over, View, Which, at, which_of};
 use crate::planted::{Answer, Handed};
-use crate::platform::{INVOCATION, LONG_INVOCATION};
+use crate::platform::{INVOCATION, LONG_INVOCATION, Reported};
 use crate::weather::Climate;
 
 /// How far two clocks may differ.
@@ -57,6 +58,8 @@ pub struct Audit<'a> {
     pub handed: &'a [Handed],
     /// When something went wrong, by whose.
     pub marks: &'a BTreeMap<String, Vec<Timestamp>>,
+    /// What the providers reported.
+    pub reports: &'a [Reported],
     /// What the weather was.
     pub climate: &'a Climate,
     /// When it all ended (UTC).
@@ -161,7 +164,9 @@ impl Audit<'_> {
         if !there {
             return Err("it left for an address that is not on the client card".to_owned());
         }
-        if asks_for_another(*kind) && self.journal.has_another(view.booking, client_id, instant) {
+        // The other visit may have begun since.
+        let another = |at| self.journal.has_another(view.booking, client_id, at);
+        if asks_for_another(*kind) && another(instant) && another(sent.at) {
             return Err("the client has another visit ahead".to_owned());
         }
         Ok(())
@@ -195,6 +200,7 @@ impl Audit<'_> {
         let mut wrong = |what: String| findings.violations.push(format!("{}: {what}", label(row)));
         let says = |reason: Option<Reason>| format!("the ledger says {:?} {reason:?}", row.status);
         let answers = || self.handed.iter().filter(|handed| handed.message_id == row.id);
+        self.reported(over, row, sent, &mut wrong);
         match row.status {
             MessageStatus::Accepted | MessageStatus::Delivered | MessageStatus::Read => {
                 let by_id = sent.iter().find(|sent| Some(&sent.message_id) == Some(&row.id));
@@ -207,7 +213,9 @@ impl Audit<'_> {
                         let number = row.provider_id.as_deref().and_then(|id| id.strip_prefix("provider-"));
                         let taken =
                             number.and_then(|number| self.outbox.get(number.parse::<usize>().ok()? - 1));
-                        if taken.is_none_or(|taken| taken.message_id != row.id) {
+                        // A report may come before the run that sent it has written down what the provider said.
+                        let told = row.status != MessageStatus::Accepted && row.provider_id.is_none();
+                        if !told && taken.is_none_or(|taken| taken.message_id != row.id) {
                             wrong("the ledger has the provider's id of another message".to_owned());
                         }
                     }
@@ -237,6 +245,11 @@ impl Audit<'_> {
                     Some(Reason::Throttled) => last == Some(Answer::Throttled) && long,
                     _ => false,
                 };
+                let told =
+                    self.reports_of(row).any(|told| told.status_and_reason() == (row.status, row.reason));
+                if told {
+                    return;
+                }
                 if !fits {
                     wrong(format!("{}, and the provider's last answer was {last:?}", says(row.reason)));
                 }
@@ -258,6 +271,41 @@ impl Audit<'_> {
             | MessageStatus::Sending => {
                 wrong(format!("it is {:?} when all is over", row.status));
             }
+        }
+    }
+
+    fn reports_of(&self, row: &Message) -> impl Iterator<Item = &Reported> {
+        self.reports.iter().filter(|told| told.message_id == row.id)
+    }
+
+    /// Reports move a message forwards only, none that was taken is lost, and none is made up.
+    fn reported(&self, over: &Over<Message>, row: &Message, sent: &[&Sent], wrong: &mut impl FnMut(String)) {
+        let rank = |status| match status {
+            MessageStatus::Accepted => 1,
+            MessageStatus::Failed => 2,
+            MessageStatus::Delivered => 3,
+            MessageStatus::Read => 4,
+            _ => 0,
+        };
+        for pair in over.windows(2) {
+            let (before, after) = (pair[0].1.status, pair[1].1.status);
+            if rank(before) > rank(after) {
+                wrong(format!("it went back from {before:?} to {after:?}"));
+            }
+        }
+        let highest =
+            self.reports_of(row).filter(|told| told.taken).map(|told| rank(told.status_and_reason().0)).max();
+        // Of an sms the provider's id must have been written down for its reports to be about anything.
+        let known = row.channel == Channel::Email
+            || sent.iter().any(|sent| {
+                let number = self.outbox.iter().position(|other| std::ptr::eq(*sent, other));
+                number.is_some_and(|number| row.provider_id == Some(format!("provider-{}", number + 1)))
+            });
+        if known && highest.is_some_and(|highest| rank(row.status) < highest) {
+            wrong(format!("the ledger says {:?}, and more was reported", row.status));
+        }
+        if rank(row.status) > 2 && highest != Some(rank(row.status)) {
+            wrong(format!("the ledger says {:?}, and nobody has reported that", row.status));
         }
     }
 
@@ -352,9 +400,12 @@ impl Audit<'_> {
                         .map_or(self.end, |later| instants[later]);
                     // Called for by something that happened just then, and not by a change of what is set about it.
                     let happened = number.checked_sub(1).is_none_or(|before| {
-                        views[before].booking.history.last() != views[number].booking.history.last()
+                        let (before, now) = (views[before].booking, views[number].booking);
+                        before.history.last() != now.history.last() || before.failures != now.failures
                     });
-                    let begin = (instants[number], before.is_none() && happened);
+                    let withheld = before.and_then(Expected::against);
+                    let is_new = happened && (before.is_none() || withheld == Some(Reason::Cascade));
+                    let begin = (instants[number], is_new);
                     self.had_to_leave(&views[number], client, one, (begin, end), &rows, left, findings);
                 }
             }
@@ -375,7 +426,7 @@ impl Audit<'_> {
     ) {
         let row = rows.get(&one.which).copied();
         let in_time = one.known_at.max(one.due - LEAD);
-        let known = begin <= in_time + SKEW || (is_new && begin <= one.known_at + LONG_INVOCATION + SKEW);
+        let known = begin + SKEW <= in_time || (is_new && begin <= one.known_at + LONG_INVOCATION + SKEW);
         let booking = view.booking;
         let ids = [
             booking.id.to_string(),
@@ -403,6 +454,12 @@ impl Audit<'_> {
         }
         findings.owed += 1;
         let what = || format!("{:?} of booking {} ({})", one.which, booking.id, booking.business_id);
+        // A visit may have begun before the trouble was over and anything was planned for it.
+        let planned_by = rows.values().map(|row| row[0].0).min();
+        if troubled && one.use_by.is_some_and(|use_by| planned_by.is_none_or(|at| at >= use_by)) {
+            findings.excused += 1;
+            return;
+        }
         let Some(row) = row else {
             findings.violations.push(format!(
                 "{}: owed at {}, and the ledger knows nothing of it",
@@ -481,6 +538,17 @@ fn same<'a>(among: &'a [Expected], one: &Expected) -> Option<&'a Expected> {
 fn goes_on(before: &Expected, after: &Expected) -> bool {
     let near = before.due.duration_since(after.due).abs() <= SKEW;
     before.against().is_none() && after.against().is_none() && near && before.use_by == after.use_by
+}
+
+impl Reported {
+    /// How a message stands of which it is the last word.
+    fn status_and_reason(&self) -> (MessageStatus, Option<Reason>) {
+        match self.report {
+            Report::Delivered | Report::Complaint => (MessageStatus::Delivered, None),
+            Report::Read => (MessageStatus::Read, None),
+            Report::Failed { reason, .. } => (MessageStatus::Failed, Some(reason)),
+        }
+    }
 }
 
 /// A message as a reader of a violation knows it.

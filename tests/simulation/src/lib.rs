@@ -89,6 +89,7 @@ impl Report {
         self.tally.died += other.tally.died;
         self.tally.timed_out += other.tally.timed_out;
         self.tally.redriven += other.tally.redriven;
+        self.tally.reports += other.tally.reports;
         self.tally.lost += other.tally.lost;
         self.tally.swept += other.tally.swept;
         self.tally.twice += other.tally.twice;
@@ -153,6 +154,7 @@ fn play_and(seed: u64, bookings: u32, bug: Option<Bug>, look: impl Fn(&[(Timesta
         outbox: &outbox,
         handed: &handed,
         marks: &platform.marks,
+        reports: &platform.reports,
         climate: &climate,
         end,
     };

@@ -182,6 +182,7 @@ fn show(report: &Report, size: u32, took: Duration) {
     println!("  {:<32} {}", "timers that got lost", tally.lost);
     println!("  {:<32} {}", "mended by the sweeper", tally.swept);
     println!("  {:<32} {}", "brought back from DLQs", tally.redriven);
+    println!("reports of providers, some twice, all late: {}", tally.reports);
     println!("requests refused for what they asked: {}", tally.refused);
     println!("violations        {}", report.violations.len());
     for (seed, violation) in report.violations.iter().take(SHOWN) {

@@ -6,6 +6,7 @@
 //!   times, from where the operator brings it back when the trouble is over.
 //! - Timers: up to a minute late, sometimes twice, sometimes lost.
 //! - The sweeper: every quarter of an hour around what got lost; in between it would find nothing.
+//! - Reports of providers: late, twice and in any order; what is not taken comes again.
 //! - Sandboxes: their clocks are a little off, they die at any call, and at the end of their time.
 //!
 //! Every call of a port takes its time, so that whatever is under way at the same time meets in every order.
@@ -25,12 +26,16 @@ use app::offer_slot::offer_slot;
 use app::once::Once;
 use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
-use app::ports::{Due, DueWhat, Item, Key};
+use app::ports::{Due, DueWhat, Item, Key, MessageRef};
 use app::roll_out::roll_out;
 use app::sweep::{self, Swept, sweep};
+use app::take_report::{AboutMessage, Taken, take_report};
 use domain::booking::Booking;
 use domain::channel::Channel;
 use domain::client::{Cause, Client, Suppression};
+use domain::feedback::Report;
+use domain::ids::MessageId;
+use domain::message::Reason;
 use domain::subject::SubjectId;
 use fastrand::Rng;
 use futures::future::join_all;
@@ -38,7 +43,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use testkit::salon::read;
 use testkit::turns::{Run, Started};
-use testkit::world::{Call, Changed, Service, World};
+use testkit::world::{Call, Changed, Sent, Service, World};
 
 use crate::people::{Act, Card, Deed, Year, between, manner, wall};
 use crate::planted::Counter;
@@ -82,6 +87,8 @@ enum Event {
     Redrive,
     /// The sweeper looks for what got lost.
     Sweep,
+    /// A provider reports, for the first time or again.
+    Report(usize),
 }
 
 /// What a task works on.
@@ -90,6 +97,7 @@ enum Work {
     Records { lane: usize, batch: Vec<Changed> },
     Queued { queue: usize, sandbox: usize, batch: Vec<(Timestamp, u64)> },
     Sweep,
+    Report(usize),
 }
 
 /// What a task answers.
@@ -127,6 +135,21 @@ struct Queue {
     busy: [bool; CONCURRENCY],
 }
 
+/// What a provider reports of a message.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// Which message.
+    pub message_id: MessageId,
+    /// How the report names it.
+    about: AboutMessage,
+    /// What it says.
+    pub report: Report,
+    /// When that was (UTC).
+    at: Timestamp,
+    /// Whether it was taken.
+    pub taken: bool,
+}
+
 /// How a run went, as far as the platform knows.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -138,6 +161,8 @@ pub struct Tally {
     pub timed_out: u64,
     /// Messages brought back from DLQs.
     pub redriven: u64,
+    /// Reports that providers made.
+    pub reports: u64,
     /// Timers that were lost.
     pub lost: u64,
     /// Timers that a sweep set again, and copies that it put into queues.
@@ -162,6 +187,10 @@ pub struct Platform<'w> {
     queues: [Queue; 4],
     /// When sweeps are to come.
     sweeps: BTreeSet<Timestamp>,
+    /// How much of the outbox has been thought of.
+    heard: usize,
+    /// What the providers report, and about which message.
+    pub reports: Vec<Reported>,
     /// When something about a booking, a message, a client or a business went wrong (UTC), by id.
     pub marks: BTreeMap<String, Vec<Timestamp>>,
     /// How it went.
@@ -193,6 +222,8 @@ impl<'w> Platform<'w> {
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             queues: Default::default(),
             sweeps: BTreeSet::new(),
+            heard: 0,
+            reports: Vec::new(),
             marks: BTreeMap::new(),
             tally: Tally::default(),
         };
@@ -318,6 +349,15 @@ impl<'w> Platform<'w> {
                 None => self.put(*due, now),
             },
             Event::Look => {}
+            Event::Report(number) => {
+                let (world, seen) = (self.world, self.seen());
+                let Reported { about, report, at, .. } = self.reports[number].clone();
+                let started = world.start(async move {
+                    let taken = take_report(world, world, &about, report, at, seen).await;
+                    Done::Each(vec![matches!(taken, Ok(taken) if taken != Taken::Again)])
+                });
+                self.begin(started, Work::Report(number), INVOCATION);
+            }
             Event::Sweep => {
                 let (world, seen) = (self.world, self.seen());
                 let started = world.start(async move { Done::Swept(sweep(world, world, world, seen).await) });
@@ -370,6 +410,10 @@ impl<'w> Platform<'w> {
             let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
             self.lanes[lane].records.push_back(changed);
         }
+        for sent in self.world.outbox_after(self.heard) {
+            self.heard += 1;
+            self.draw_reports(&sent);
+        }
         for queued in self.world.take_queue() {
             self.put(queued.due, queued.visible_at);
         }
@@ -378,6 +422,46 @@ impl<'w> Platform<'w> {
         }
         for queue in 0..self.queues.len() {
             self.start_queue(queue);
+        }
+    }
+
+    /// What the provider will report of a message it took, if it reports at all.
+    fn draw_reports(&mut self, sent: &Sent) {
+        let (about, mut reports) = match sent.message.channel {
+            // Mail carries our own name for the message; of an sms there is only the provider's.
+            Channel::Email => {
+                let reports = match self.rng.u32(..100) {
+                    0..60 => vec![Report::Delivered],
+                    60..80 => vec![Report::Delivered, Report::Read],
+                    80..82 => vec![Report::Delivered, Report::Complaint],
+                    82..85 => vec![failed(Reason::InvalidAddress, Some(Cause::HardBounce))],
+                    85..88 => vec![failed(Reason::NotDelivered, None)],
+                    88..90 => vec![failed(Reason::NotDelivered, None), Report::Delivered],
+                    _ => vec![],
+                };
+                (AboutMessage::Named(MessageRef::of(&sent.message)), reports)
+            }
+            Channel::Sms => {
+                let reports = match self.rng.u32(..100) {
+                    0..80 => vec![Report::Delivered],
+                    80..86 => vec![failed(Reason::NotDelivered, None)],
+                    _ => vec![],
+                };
+                (AboutMessage::Called(Channel::Sms, format!("provider-{}", self.heard)), reports)
+            }
+            _ => return,
+        };
+        if let Some(first) = reports.first().copied().filter(|_| chance(&mut self.rng, 10)) {
+            reports.push(first);
+        }
+        for report in reports {
+            let longest = if chance(&mut self.rng, 10) { 6 * 3600 } else { 300 };
+            let at = sent.at + SignedDuration::from_millis(self.rng.i64(500..longest * 1000));
+            let (message_id, about) = (sent.message_id.clone(), about.clone());
+            self.reports.push(Reported { message_id, about, report, at, taken: false });
+            self.tally.reports += 1;
+            let late = SignedDuration::from_millis(self.rng.i64(100..90_000));
+            self.at(at + late, Event::Report(self.reports.len() - 1));
         }
     }
 
@@ -521,6 +605,10 @@ impl<'w> Platform<'w> {
             (Work::Sweep, Run::Finished(Done::Swept(swept))) => {
                 self.tally.swept += swept.lost_schedules + swept.queued;
             }
+            (Work::Report(number), Run::Finished(Done::Each(each))) if each == [true] => {
+                self.reports[number].taken = true;
+            }
+            (Work::Report(number), _) => self.at(now + VISIBILITY, Event::Report(number)),
             // The next one comes anyway.
             (Work::Sweep, _) => {}
             (Work::Request(number), Run::Finished(Done::Request(answer))) => self.answered(number, *answer),
@@ -739,6 +827,10 @@ impl<'w> Platform<'w> {
         };
         self.begin(started, Work::Request(number), LONG_INVOCATION);
     }
+}
+
+fn failed(reason: Reason, suppress: Option<Cause>) -> Report {
+    Report::Failed { reason, suppress }
 }
 
 fn ids_of(changed: &Changed) -> Vec<String> {
