@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod concurrency;
+mod delivery;
 mod every_rule;
 mod failures;
 mod http;

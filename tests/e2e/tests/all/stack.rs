@@ -68,7 +68,12 @@ impl Stack {
         // A full pipe would stop it. What it says of faults is not this test's matter.
         thread::spawn(move || std::io::copy(&mut complaints, &mut std::io::sink()));
         let http = |field: &str| Http::new(ready[field].as_str().unwrap());
-        Self { api: http("api"), control: http("control"), child, state, ready }
+        let stack = Self { api: http("api"), control: http("control"), child, state, ready };
+        // What providers report of messages, tests say.
+        for channel in ["email", "sms", "push", "whatsapp", "telegram"] {
+            stack.control.post(&format!("/feedback/{channel}"), &json!({ "events": [] })).ok();
+        }
+        stack
     }
 
     /// Makes a business and returns its API key.
