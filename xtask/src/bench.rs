@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::Arg;
 
 use crate::steps::{Steps, table};
-use crate::{bench_domain, cargo, process, workspace};
+use crate::{bench_burst, bench_domain, cargo, process, workspace};
 
 const HELP: &str = "\
 cargo xtask bench startup [FUNCTION...]
@@ -26,7 +26,12 @@ takes the time from the start of the process to its first request for work, and 
 cargo xtask bench domain
 
 Takes the time of planning a booking, deciding on a message and making its text, and counts their instructions with valgrind.
-Writes docs/benchmarks.md. `cargo bench -p domain` takes the time only.";
+Writes docs/benchmarks.md. `cargo bench -p domain` takes the time only.
+
+cargo xtask bench burst [MESSAGES]
+
+Lets so many text messages, 1000 unless told otherwise, fall due at the same instant on the local stack, and takes the time until
+all have left and the AWS calls of each. Writes docs/benchmarks.md.";
 
 /// Starts of each binary. They take turns, so that whatever else the machine does meets all of them.
 const ROUNDS: usize = 30;
@@ -68,7 +73,13 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
             Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
             Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
         },
-        _ => bail!("say what to measure: cargo xtask bench startup, or domain"),
+        Some(Arg::Value(what)) if what == "burst" => match args.next()? {
+            None => bench_burst::run(1000)?,
+            Some(Arg::Value(messages)) => bench_burst::run(messages.parse()?)?,
+            Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
+            Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
+        },
+        _ => bail!("say what to measure: cargo xtask bench startup, domain or burst"),
     }
     Ok(())
 }

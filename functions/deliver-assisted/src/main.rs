@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
         variable("SCHEDULE_GROUP")?,
         variable("SCHEDULER_ROLE_ARN")?,
         variable("SCHEDULE_DLQ_ARN")?,
-        PerQueue::only(variable("QUEUE_ARN")?),
+        PerQueue { check: variable("CHECK_QUEUE_ARN")?, ..PerQueue::only(variable("QUEUE_ARN")?) },
     );
     let staff = Staff(&tables);
     let pace = Pace::from_environment();

@@ -255,7 +255,7 @@ where
                     Verdict::Move,
                     format!("the month's limit is spent, again at {until}"),
                 );
-                self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Any }]).await?;
+                self.store.write_facts(vec![Write { item: Item::Task(*task), expect: Expect::Any }]).await?;
                 return self.defer(trace, until).await;
             }
         }

@@ -17,7 +17,7 @@ pub(crate) enum Over {
     /// The number has had its sms for the day.
     Number,
     /// The month's money is spent; with the task that tells staff.
-    Month(Task),
+    Month(Box<Task>),
 }
 
 /// Counts an sms that is about to leave at `now` (UTC), unless a limit stands against it. No call where the business has no limits.
@@ -61,7 +61,7 @@ pub(crate) async fn count_sms(
     match meter.count(&business.id, &counts).await? {
         None => Ok(None),
         Some(over) if over < of_month => Ok(Some(Over::Number)),
-        Some(_) => spending_task(business, &month, now).map(|task| Some(Over::Month(task))),
+        Some(_) => spending_task(business, &month, now).map(|task| Some(Over::Month(Box::new(task)))),
     }
 }
 
