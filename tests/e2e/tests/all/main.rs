@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod concurrency;
+mod conversation;
 mod delivery;
 mod every_rule;
 mod failures;

@@ -49,21 +49,21 @@ fn what_ended_in_a_dlq_is_redriven_after_mending_and_leaves_once() {
     let dead = stack.messages_in("SmsDlq").len() + stack.messages_in("PushDlq").len();
     assert!(dead >= 2, "{dead}");
 
-    let looked = stack.admin(&["redrive", "--all", "--dry-run"]);
+    let looked = stack.operate(&["redrive", "--all", "--dry-run"]);
     assert!(looked.contains("SmsDlq: ") && looked.contains("reminder by sms"), "{looked}");
     assert!(!stack.messages_in("SmsDlq").is_empty(), "a dry run leaves everything where it is");
     away.bring_back(&stack);
     let before = salon.left();
-    stack.admin(&["redrive", "--queue", "sms"]);
+    stack.operate(&["redrive", "--queue", "sms"]);
     assert!(stack.messages_in("SmsDlq").is_empty());
     assert!(!stack.messages_in("PushDlq").is_empty(), "only what was asked for");
-    stack.admin(&["redrive", "--all"]);
+    stack.operate(&["redrive", "--all"]);
     stack.settle();
     assert!(stack.messages_in("PushDlq").is_empty());
     // They are judged by what they were due for, and leave.
     assert_eq!(salon.statuses(&booking, "reminder"), ["push accepted", "sms accepted", "push accepted"]);
     assert_eq!(salon.left().len(), before.len() + 3, "each once: {:?}", salon.left());
-    let again = stack.admin(&["redrive", "--all"]);
+    let again = stack.operate(&["redrive", "--all"]);
     assert!(again.contains("SmsDlq: empty"), "{again}");
 }
 
@@ -85,7 +85,7 @@ fn news_that_ended_in_a_dlq_leave_after_redriving() {
     // A copy too many, as after a redrive that died.
     let copy = stack.messages_in("EmailDlq").remove(0);
     assert_eq!(stack.control.send("POST", "/queues/EmailDlq/messages", copy).status, 202);
-    stack.admin(&["redrive", "--all"]);
+    stack.operate(&["redrive", "--all"]);
     stack.settle();
     assert_eq!(salon.statuses(&booking, "booking_created")[0], "email accepted");
     assert_eq!(salon.sent("email", &salon.client.email).len(), 1);
@@ -105,11 +105,11 @@ fn what_could_not_be_planned_is_replayed_after_mending() {
     let note: Value = serde_json::from_str(&stack.messages_in("StreamFailures")[0]).unwrap();
     assert!(note["item"]["pk"].as_str().unwrap().ends_with(&booking), "{note}");
 
-    let looked = stack.admin(&["replay", "--dry-run"]);
+    let looked = stack.operate(&["replay", "--dry-run"]);
     assert!(looked.contains(&booking), "{looked}");
     assert!(!stack.messages_in("StreamFailures").is_empty());
     away.bring_back(&stack);
-    stack.admin(&["replay"]);
+    stack.operate(&["replay"]);
     stack.settle();
     assert!(stack.messages_in("StreamFailures").is_empty());
     let confirmed = salon.statuses(&booking, "booking_confirmed");
@@ -120,7 +120,7 @@ fn what_could_not_be_planned_is_replayed_after_mending() {
         salon.statuses(&booking, "booking_created")
     );
     let before = salon.left();
-    let told = stack.admin(&["replay", "--upcoming", business_pk(&stack).trim_start_matches("BUSINESS#")]);
+    let told = stack.operate(&["replay", "--upcoming", business_pk(&stack).trim_start_matches("BUSINESS#")]);
     assert!(told.contains("1 bookings ahead are planned anew"), "{told}");
     stack.settle();
     assert_eq!(salon.left(), before, "planning again sends nothing again");
@@ -152,7 +152,7 @@ fn a_batch_that_lambda_gave_up_is_read_from_the_stream_and_planned() {
     let lost = salon.messages(&booking).len();
     let sent = stack.control.send("POST", "/queues/StreamFailures/messages", report.to_string());
     assert_eq!(sent.status, 202);
-    stack.admin(&["replay"]);
+    stack.operate(&["replay"]);
     stack.settle();
     assert!(stack.messages_in("StreamFailures").is_empty());
     assert!(salon.messages(&booking).len() > lost, "the reminders are there again");

@@ -78,8 +78,16 @@ impl Stack {
 
     /// Makes a business and returns its API key.
     pub fn business(&self, name: &str, zone: &str) -> String {
+        let made = self.admin(&["create-business", "--name", name, "--zone", zone, "--json"]);
+        let made: Value = serde_json::from_str(&made).unwrap();
+        made["api_key"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a command of the operator's and returns what it prints.
+    #[track_caller]
+    pub fn admin(&self, command: &[&str]) -> String {
         let output = Command::new(built("admin"))
-            .args(["create-business", "--name", name, "--zone", zone, "--json"])
+            .args(command)
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_REGION", "us-east-1")
@@ -88,24 +96,13 @@ impl Stack {
             .output()
             .unwrap();
         assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
-        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
-        made["api_key"].as_str().unwrap().to_owned()
+        String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs the admin tool on this stack, as `cargo xtask redrive --local` does; answers what it says.
+    /// The same, as `cargo xtask redrive --local` and `replay` do it.
     #[track_caller]
-    pub fn admin(&self, arguments: &[&str]) -> String {
-        let output = Command::new(built("admin"))
-            .args(arguments)
-            .args(["--stack", "local"])
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL", self.ready["ministack"].as_str().unwrap())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+    pub fn operate(&self, command: &[&str]) -> String {
+        self.admin(&[command, &["--stack", "local"]].concat())
     }
 
     /// A table's stream: its ARN, its shard, and the numbers of the first and the last record.
