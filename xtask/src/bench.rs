@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt};
 
 use crate::steps::{Steps, table};
 use crate::{bench_burst, bench_domain, cargo, process, workspace};
