@@ -157,8 +157,7 @@ impl<'a> Salon<'a> {
         list(self.timeline(booking)["messages"].take())
     }
 
-    /// The status of a booking's messages of a type, as `channel status` or `channel status reason`, by due time and channel. Whether the
-    /// provider's report of an accepted message has come yet is left out: it comes when it comes.
+    /// The status of a booking's messages of a type, as `channel status` or `channel status reason`, by due time and channel.
     #[track_caller]
     pub fn statuses(&self, booking: &str, kind: &str) -> Vec<String> {
         let messages = self.messages(booking);
@@ -168,8 +167,7 @@ impl<'a> Salon<'a> {
                 let text = |field: &str| message[field].as_str().unwrap_or_default().to_owned();
                 // There is but one reason to supersede.
                 let reason = if message["status"] == "superseded" { String::new() } else { text("reason") };
-                let status = text("status").replace("delivered", "accepted");
-                format!("{} {status} {reason}", text("channel")).trim_end().to_owned()
+                format!("{} {} {reason}", text("channel"), text("status")).trim_end().to_owned()
             })
             .collect()
     }
