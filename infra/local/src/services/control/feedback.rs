@@ -207,7 +207,13 @@ async fn reply(
         Channel::Whatsapp => {
             let reply_to = Some(entry.provider_id.as_str());
             services.receive_whatsapp(
-                &InboundWhatsapp { from: &entry.to, text: &text, button: None, reply_to },
+                &InboundWhatsapp {
+                    from: &entry.to,
+                    to: entry.from.as_deref(),
+                    text: &text,
+                    button: None,
+                    reply_to,
+                },
                 &how,
             )
         }
@@ -243,7 +249,13 @@ async fn press(
     let told = match entry.channel {
         Channel::Whatsapp => {
             let reply_to = Some(entry.provider_id.as_str());
-            let inbound = InboundWhatsapp { from: &entry.to, text: &text, button: Some(&data), reply_to };
+            let inbound = InboundWhatsapp {
+                from: &entry.to,
+                to: entry.from.as_deref(),
+                text: &text,
+                button: Some(&data),
+                reply_to,
+            };
             services.receive_whatsapp(&inbound, &how)
         }
         Channel::Telegram => services.happen(
@@ -276,7 +288,13 @@ async fn receive(
             services.receive_sms(&InboundSms { from: &from, to, text: text_of()?, previous: None }, &how)
         }
         Channel::Whatsapp => {
-            let inbound = InboundWhatsapp { from: &from, text: text_of()?, button: None, reply_to: None };
+            let inbound = InboundWhatsapp {
+                from: &from,
+                to: to.as_deref(),
+                text: text_of()?,
+                button: None,
+                reply_to: None,
+            };
             services.receive_whatsapp(&inbound, &how)
         }
         Channel::Telegram => {

@@ -22,6 +22,8 @@ const DISPLAY_NUMBER: &str = "12065550100";
 pub(in crate::services) struct Inbound<'a> {
     /// The phone's number, with or without a plus sign.
     pub from: &'a str,
+    /// Our number, as AWS names it, such as `phone-number-id-0123456789abcdef`; without it, one that is nobody's.
+    pub to: Option<&'a str>,
     /// What it says; of a button, what is written on it.
     pub text: &'a str,
     /// The payload of the template's button that was pressed.
@@ -91,7 +93,7 @@ pub(super) fn status(
             json!({ "id": Uuid::new_v4().simple().to_string(), "origin": { "type": "utility" } });
         status["pricing"] = json!({ "billable": true, "pricing_model": "CBP", "category": "utility" });
     }
-    event_json(config, &entry.provider_id, json!({ "statuses": [status] }), at)
+    event_json(config, entry.from.as_deref(), &entry.provider_id, json!({ "statuses": [status] }), at)
 }
 
 /// A message from a phone, a text or a pressed button of a template.
@@ -120,21 +122,30 @@ pub(super) fn inbound(config: &ServicesConfig, inbound: &Inbound<'_>, at: Timest
         "contacts": [{ "profile": { "name": "Local" }, "wa_id": number }],
         "messages": [message],
     });
-    event_json(config, &message_id, value, at)
+    event_json(config, inbound.to, &message_id, value, at)
 }
 
-fn event_json(config: &ServicesConfig, message_id: &str, mut value: Value, at: Timestamp) -> String {
+fn event_json(
+    config: &ServicesConfig,
+    number: Option<&str>,
+    message_id: &str,
+    mut value: Value,
+    at: Timestamp,
+) -> String {
     value["messaging_product"] = json!("whatsapp");
     value["metadata"] = json!({ "display_phone_number": DISPLAY_NUMBER, "phone_number_id": PHONE_NUMBER_ID });
     let entry = json!({ "id": WABA, "changes": [{ "value": value, "field": "messages" }] });
-    let arn = |kind: &str| {
+    let arn = |kind: &str, id: &str| {
         let ServicesConfig { region, account, .. } = config;
-        format!("arn:aws:social-messaging:{region}:{account}:{kind}/local")
+        format!("arn:aws:social-messaging:{region}:{account}:{kind}/{id}")
     };
+    // By its id or by its ARN, as SendWhatsAppMessage takes it.
+    let number = number.and_then(|number| number.rsplit('/').next()).unwrap_or("local");
+    let number = number.trim_start_matches("phone-number-id-");
     json!({
         "context": {
-            "MetaWabaIds": [{ "wabaId": WABA, "arn": arn("waba") }],
-            "MetaPhoneNumberIds": [{ "metaPhoneNumberId": PHONE_NUMBER_ID, "arn": arn("phone-number-id") }],
+            "MetaWabaIds": [{ "wabaId": WABA, "arn": arn("waba", "local") }],
+            "MetaPhoneNumberIds": [{ "metaPhoneNumberId": PHONE_NUMBER_ID, "arn": arn("phone-number-id", number) }],
         },
         "whatsAppWebhookEntry": entry.to_string(),
         "aws_account_id": config.account,
