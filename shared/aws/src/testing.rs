@@ -1,4 +1,5 @@
 //! What the tests of providers share.
+#![allow(clippy::unwrap_used, reason = "tests call it")]
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;

@@ -208,6 +208,7 @@ fn burst() -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "`cargo xtask bench burst` reads it")]
 fn messages_that_fall_due_together_at_eight_drain_at_the_pace_of_the_provider() {
     let stack = Stack::start();
     let salon = Salon::open(&stack, TOKYO);
