@@ -207,7 +207,8 @@ impl Audit<'_> {
                 match (by_id, sent.last()) {
                     (None, _) | (_, None) => wrong(format!("{}, and it never left", says(None))),
                     (Some(_), Some(last)) => {
-                        if row.text.as_deref() != Some(last.content.text()) {
+                        // Where the answer to the one that left was lost, the ledger has the text of the latest attempt.
+                        if row.provider_id.is_some() && row.text.as_deref() != Some(last.content.text()) {
                             wrong("the ledger has another text than the one that left".to_owned());
                         }
                         let number = row.provider_id.as_deref().and_then(|id| id.strip_prefix("provider-"));
