@@ -902,7 +902,7 @@ mod tests {
     fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
         assert!(template.contains(
-            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client","occasion","rollout"]}}}}"#
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client","occasion","rollout","task"]}}}}"#
         ));
         let key = Item::ApiKey(ApiKey {
             prefix: "p".into(),
