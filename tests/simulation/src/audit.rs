@@ -476,7 +476,13 @@ impl Audit<'_> {
         findings.excused += 1;
         let written = Self::since(row);
         let client = view.client(client);
+        // The night began before it could leave, and it was no longer owed when the night was over.
+        let waited_out_the_night = client.is_some_and(|client| {
+            let night = view.quiet(client, one.which.4, one.due + TIGHT);
+            night.is_some_and(|(opens, ends)| opens.duration_since(one.due) < TIGHT && written <= ends)
+        });
         let excused = match (last.status, last.reason) {
+            (MessageStatus::Superseded, Some(Reason::NotOwed)) if waited_out_the_night => true,
             // What the provider said of it is looked at with the row.
             (MessageStatus::Unknown | MessageStatus::Failed, _) => true,
             (_, Some(Reason::TooLate | Reason::NotOwed)) => one.use_by.is_some_and(|use_by| {
