@@ -86,6 +86,27 @@ fn an_address_that_bounces_or_opts_out_is_written_to_no_more() {
     );
 }
 
+#[test]
+fn a_dead_device_leaves_the_card_and_the_others_stay() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    let card = format!("/v1/clients/{}", salon.client.id);
+    let first = salon.book(&salon.day(2, "15:00"));
+    report(&stack, &created(&salon, &first, "push"), json!({ "event": "failed" }));
+    assert_eq!(status(&salon, &first, "push"), "failed");
+    let tablet = json!({ "platform": "apns", "token": "tablet-of-maria" });
+    salon.api.post(&format!("{card}/devices"), &tablet).ok();
+    stack.settle();
+    // Its endpoint is disabled by now, which the next message finds out; the tablet takes it.
+    let second = salon.book(&salon.day(3, "15:00"));
+    assert_eq!(status(&salon, &second, "push"), "accepted");
+    assert_eq!(salon.sent("push", "tablet-of-maria").len(), 1);
+    let devices = salon.api.get(&card).ok()["devices"].take();
+    let tokens: Vec<&str> =
+        devices.as_array().unwrap().iter().map(|it| it["token"].as_str().unwrap()).collect();
+    assert_eq!(tokens, ["tablet-of-maria"]);
+}
+
 /// Sends what is told of a made booking by sms, else by e-mail.
 fn cascade(salon: &Salon<'_>, next_after_minutes: Option<u32>) {
     let mut rule = json!({ "enabled": true, "strategy": "cascade",
