@@ -169,7 +169,8 @@ fn deploy() -> Result<()> {
                 "--no-confirm-changeset",
             ])
             .args(["--no-progressbar", "--parameter-overrides", "Architecture=x86_64"])
-            .args(["EmailFrom=hello@salon.example"])
+            // With an address for alarms there is a resource more.
+            .args(["EmailFrom=hello@salon.example", "AlarmEmail=alarms@salon.example"])
             .args(["EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example"]),
     );
     bar.finish_and_clear();
