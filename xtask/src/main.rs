@@ -17,6 +17,7 @@ mod fuzz;
 mod http;
 mod mend;
 mod mutants;
+mod openapi;
 mod process;
 mod python;
 mod rules;
@@ -40,6 +41,7 @@ cargo xtask COMMAND [OPTIONS]
   test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
+  openapi         docs/openapi.json, written anew from the code
   coverage        how many lines of shared/domain its tests reach
   fuzz            what parses foreign input, under inputs nobody would write
   mutants         whether a test notices when the rules are changed in one place
@@ -80,6 +82,7 @@ fn dispatch() -> Result<()> {
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),
+            Some("openapi") => openapi::command(args),
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),

@@ -1,8 +1,4 @@
-//! The HTTP API: writes facts to the `Bookings` table and nothing else, and lets callers upload images.
-
-mod call;
-mod problem;
-mod routes;
+//! Wires the HTTP API.
 
 use std::sync::Arc;
 
@@ -16,5 +12,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
     let images = Images::new(&config, &variable("IMAGES_BUCKET")?);
-    lambda_http::run(routes::router(Arc::new(tables), Arc::new(images))).await
+    lambda_http::run(booking_api::router(Arc::new(tables), Arc::new(images))).await
 }

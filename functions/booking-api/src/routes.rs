@@ -20,7 +20,7 @@ use app::once::Done;
 use app::ports::{Item, Kind, List, NewId, Page, Stored};
 use aws::images::Images;
 use aws::tables::Tables;
-use axum::extract::State;
+use axum::extract::{self, FromRef};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -28,22 +28,50 @@ use domain::ids::BookingId;
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::call::Caller;
+use crate::operations::Target;
 use crate::problem::Problem;
 
-type Store = State<Arc<Tables>>;
+type Store = extract::State<Arc<Tables>>;
 type Answer = Result<Response, Problem>;
-type Routes = Router<Arc<Tables>>;
+type Routes = Router<State>;
 
-/// Every route of the API.
+/// What handlers work with: each takes its part.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    tables: Arc<Tables>,
+    images: Arc<Images>,
+}
+
+impl FromRef<State> for Arc<Tables> {
+    fn from_ref(state: &State) -> Self {
+        state.tables.clone()
+    }
+}
+
+impl FromRef<State> for Arc<Images> {
+    fn from_ref(state: &State) -> Self {
+        state.images.clone()
+    }
+}
+
+/// The whole API.
 pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
-    routes()
-        .merge(images::routes(images))
+    operations(routes())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
-        .with_state(tables)
+        .with_state(State { tables, images })
 }
+
+/// Every operation of the API. A function for each theme.
+pub(crate) fn operations<T: Target>(target: T) -> T {
+    let target = images::operations(target);
+    tasks::operations(target)
+}
+
+/// Operations that are not described yet.
 
 fn routes() -> Routes {
     Router::new()
@@ -57,7 +85,6 @@ fn routes() -> Routes {
         .merge(waitlist::routes())
         .merge(occasions::routes())
         .merge(conversation::routes())
-        .merge(tasks::routes())
 }
 
 fn ok(etag: u64, body: impl Serialize) -> Response {
@@ -98,11 +125,25 @@ fn new<T: std::str::FromStr>() -> Result<T, AppError> {
 }
 
 /// Which page of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct PageParameters {
+    /// What the page before gave as `next`.
+    #[param(pattern = "^[0-9A-Za-z_-]{1,64}$")]
     cursor: Option<String>,
+    /// At most so many; 50 without it.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+struct PageOf<T> {
+    /// What is on it.
+    items: Vec<T>,
+    /// The cursor of the next page; null where this is the last.
+    next: Option<String>,
 }
 
 impl PageParameters {
@@ -126,7 +167,7 @@ async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParam
     let page = Page { after: parameters.cursor, limit };
     let listed = store.list(&caller.business_id, kind, page).await.map_err(AppError::from)?;
     let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
-    Ok(Json(json!({ "items": items, "next": listed.next })).into_response())
+    Ok(Json(PageOf { items, next: listed.next }).into_response())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use domain::message::Reason;
 use domain::task::{Closed, Task, TaskKind, TaskOutcome};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::edit_catalogue::{Edit, update};
 use crate::error::AppError;
@@ -14,7 +15,7 @@ use crate::ports::{FindMessage, Item, Key, MessageRef, PortError, Read, SetTimer
 use crate::take_report::{AboutMessage, Taken, take_report};
 
 /// How a task ended, as a caller gives it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloseFields {
     /// What was done.
@@ -22,7 +23,7 @@ pub struct CloseFields {
 }
 
 /// What staff did about a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseOutcome {
     /// It was dealt with; of an assisted message: it was sent.

@@ -4,6 +4,7 @@
 use domain::ids::BusinessId;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::ports::{AllowUpload, NewId, Upload};
@@ -15,17 +16,18 @@ const LARGEST: u64 = 1_000_000;
 const ALLOWED: SignedDuration = SignedDuration::from_mins(10);
 
 /// An image to be uploaded.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewImage {
     /// Of which type.
     pub content_type: ImageType,
     /// How large, in bytes: 1 to 1 000 000.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub bytes: u64,
 }
 
 /// The types of images that mail programs show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum ImageType {
     /// PNG.
     #[serde(rename = "image/png")]
@@ -42,7 +44,7 @@ pub enum ImageType {
 }
 
 /// An upload that is allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ImageUpload {
     /// Where to `PUT` the file, with exactly the content type and the length that were asked for.
     pub upload_url: String,

@@ -1,6 +1,7 @@
 //! Identifiers: opaque, at most 64 characters of `[0-9A-Za-z_-]`, so that they are safe inside keys, URLs and schedule names.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +20,9 @@ pub(crate) struct Digest16(pub(crate) [u8; 16]);
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schema(pattern = "^[0-9A-Za-z_-]{1,64}$")]
         pub struct $name(String);
 
         impl $name {

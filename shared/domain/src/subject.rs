@@ -1,11 +1,12 @@
 //! Subjects: what messages are planned from.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::{BookingId, OccasionId};
 
 /// What a message is planned from. In JSON one field, `booking_id` or `occasion_id`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub enum SubjectId {
     /// A booking.
     #[serde(rename = "booking_id")]

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::{BusinessId, ClientId, MessageId, TaskId};
 use crate::subject::SubjectId;
 
 /// Something a person should look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     /// Whose task.
     pub business_id: BusinessId,
@@ -37,7 +38,7 @@ pub struct Task {
 }
 
 /// What a task is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// The visit has begun and the client is not marked arrived: call, or free the slot (S55).
@@ -55,7 +56,7 @@ pub enum TaskKind {
 }
 
 /// A link of an assisted message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskLink {
     /// The app: `whatsapp`, `telegram`, `sms` or `email`.
     pub app: String,
@@ -64,7 +65,7 @@ pub struct TaskLink {
 }
 
 /// How a task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Closed {
     /// When (UTC).
     pub at: Timestamp,
@@ -73,7 +74,7 @@ pub struct Closed {
 }
 
 /// The outcome of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskOutcome {
     /// It was dealt with; of an assisted message: it was sent.

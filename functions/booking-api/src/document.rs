@@ -1,0 +1,110 @@
+//! The OpenAPI document: what is said of the API as a whole. What is said of each operation stands above its handler.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, Response,
+    ServerBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::Problem;
+use crate::routes;
+
+/// A problem that operations may answer with: its status, whether an operation may that writes or not and names a thing in its path or not, and
+/// what it means.
+type ProblemOf = (&'static str, fn(writes: bool, named: bool) -> bool, &'static str);
+
+/// Every problem that operations answer with, whatever they do.
+pub(crate) const PROBLEMS: [ProblemOf; 10] = [
+    ("400", |writes, _| writes, "The body is not valid JSON."),
+    (
+        "401",
+        |_, _| true,
+        "Nobody we know: the key is missing, unknown or withdrawn. Answered by API Gateway.",
+    ),
+    ("403", |_, _| true, "The role of whoever calls does not allow it."),
+    ("404", |_, named| named, "There is no such thing in this business."),
+    (
+        "409",
+        |writes, _| writes,
+        "Its state does not allow it, or others write the same thing at the same time.",
+    ),
+    ("412", |writes, named| writes && named, "It has changed since it was read."),
+    ("413", |writes, _| writes, "The body is too large."),
+    (
+        "422",
+        |_, _| true,
+        "A field or a parameter holds something that does not fit. `errors` names it and says what was expected.",
+    ),
+    ("500", |_, _| true, "Something of ours failed."),
+    ("503", |_, _| true, "Try again in a moment."),
+];
+
+/// The name of a problem among the document's components.
+pub(crate) fn problem_name(status: &str) -> String {
+    format!("Problem{status}")
+}
+
+/// The API as OpenAPI 3.1 describes it.
+pub fn openapi() -> OpenApi {
+    let about = "Bookings, and what their clients are told of them. Times are wall times at the location \
+        (`2027-03-02T10:00`) or instants (`2027-03-02T10:00:00Z`), money is in minor units, phones are in E.164. \
+        Errors are `application/problem+json` (RFC 9457), with a `type` that stays the same.";
+    let info = InfoBuilder::new()
+        .title("Booking notifications")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(about))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `bk_…`."));
+    let components = PROBLEMS.iter().fold(ComponentsBuilder::new(), |components, (status, _, means)| {
+        // What API Gateway answers by itself is plain JSON.
+        let (kind, schema) = match *status {
+            "401" => ("application/json", Refusal::name()),
+            _ => ("application/problem+json", Problem::name()),
+        };
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+        let response = Response::builder().description(*means).content(kind, content).build();
+        components.response(problem_name(status), response)
+    });
+    let mut schemas = vec![
+        (Refusal::name().into_owned(), Refusal::schema()),
+        (Problem::name().into_owned(), Problem::schema()),
+    ];
+    Problem::schemas(&mut schemas);
+    let components = components
+        .schemas_from_iter(schemas)
+        .security_scheme("key", SecurityScheme::Http(key.build()))
+        .build();
+    let document = OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new().url("/").build()]))
+        .security(Some([SecurityRequirement::new::<_, [&str; 0], _>("key", [])]))
+        .components(Some(components))
+        .build();
+    routes::operations(document)
+}
+
+/// What API Gateway answers to nobody it knows.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes what API Gateway answers")]
+struct Refusal {
+    /// Why, in a word or two.
+    #[schema(example = "Unauthorized")]
+    message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    /// `cargo xtask openapi` writes the document anew.
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let said = super::openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("WRITE_OPENAPI").is_some() {
+            std::fs::write(path, &said).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == said, "docs/openapi.json is behind the code: run `cargo xtask openapi`");
+    }
+}

@@ -1,0 +1,10 @@
+//! The HTTP API: writes facts to the `Bookings` table and nothing else, and lets callers upload images.
+
+mod call;
+mod document;
+mod operations;
+mod problem;
+mod routes;
+
+pub use document::openapi;
+pub use routes::router;
