@@ -14,9 +14,7 @@ async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
-    let arns = PerQueue::only(variable("QUEUE_ARN")?);
-    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
-    let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
+    let schedules = &Schedules::new(&config, variable, PerQueue::only(variable("QUEUE_ARN")?))?;
     run(service_fn(|event: LambdaEvent<_>| async move {
         let response = each_due(event.payload, |due| async move {
             match check_booking(tables, schedules, &due, now()).await {

@@ -14,9 +14,7 @@ async fn main() -> Result<(), Error> {
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
     let queues = Queues::new(&config, PerQueue::urls(variable)?);
-    let arns = PerQueue::arns(variable)?;
-    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
-    let schedules = Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
+    let schedules = Schedules::new(&config, variable, PerQueue::arns(variable)?)?;
     let failures = Failures::new(&config, variable("FAILURES_QUEUE_URL")?);
     run(service_fn(|batch| event::handle(&tables, &schedules, &queues, &failures, batch))).await
 }

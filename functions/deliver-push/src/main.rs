@@ -12,13 +12,7 @@ async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
-    let schedules = Schedules::new(
-        &config,
-        variable("SCHEDULE_GROUP")?,
-        variable("SCHEDULER_ROLE_ARN")?,
-        variable("SCHEDULE_DLQ_ARN")?,
-        PerQueue { check: variable("CHECK_QUEUE_ARN")?, ..PerQueue::only(variable("QUEUE_ARN")?) },
-    );
+    let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     // An application that is not set up is no fault: devices of its platform are then refused.
     let applications = Applications {
         apns: variable("APNS_APPLICATION_ARN").ok(),

@@ -12,13 +12,7 @@ async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
-    let schedules = Schedules::new(
-        &config,
-        variable("SCHEDULE_GROUP")?,
-        variable("SCHEDULER_ROLE_ARN")?,
-        variable("SCHEDULE_DLQ_ARN")?,
-        PerQueue { check: variable("CHECK_QUEUE_ARN")?, ..PerQueue::only(variable("QUEUE_ARN")?) },
-    );
+    let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let sms = Sms::new(&config)?;
     let pace = Pace::from_environment();
     run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, &pace, event))).await

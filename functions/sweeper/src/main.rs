@@ -17,9 +17,7 @@ async fn main() -> Result<(), Error> {
     let stack = &variable("STACK_NAME")?;
     let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
     let queues = &Queues::new(&config, PerQueue::urls(variable)?);
-    let (group, role) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
-    let arns = PerQueue::arns(variable)?;
-    let schedules = &Schedules::new(&config, group, role, variable("SCHEDULE_DLQ_ARN")?, arns);
+    let schedules = &Schedules::new(&config, variable, PerQueue::arns(variable)?)?;
     run(service_fn(|event: LambdaEvent<event::Due>| async move {
         let swept = sweep(tables, schedules, queues, now().max(event.payload.at)).await;
         tracing::info!(?swept, "swept");

@@ -57,6 +57,14 @@ impl PerQueue {
         })
     }
 
+    /// The ARNs that a delivering function knows: its own queue, in which what is held up comes again, and that of the checks.
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn of_delivery<E>(variable: impl Fn(&'static str) -> Result<String, E>) -> Result<Self, E> {
+        Ok(Self { check: variable("CHECK_QUEUE_ARN")?, ..Self::only(variable("QUEUE_ARN")?) })
+    }
+
     /// For a function that knows of one queue only.
     pub fn only(queue: String) -> Self {
         Self {

@@ -28,15 +28,19 @@ pub struct Schedules {
 }
 
 impl Schedules {
-    /// Schedules in `group`, acting as `role_arn`, aimed at the queues; what never arrives goes to `dlq_arn`.
-    pub fn new(
+    /// Schedules aimed at the queues. Their group, the role they act as, and where goes what never arrives, say the variables that the template
+    /// gives to a function that sets timers.
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn new<E>(
         config: &SdkConfig,
-        group: String,
-        role_arn: String,
-        dlq_arn: String,
+        variable: impl Fn(&'static str) -> Result<String, E>,
         queue_arns: PerQueue,
-    ) -> Self {
-        Self { client: Client::new(config), group, role_arn, dlq_arn, queue_arns }
+    ) -> Result<Self, E> {
+        let (group, role_arn) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
+        let dlq_arn = variable("SCHEDULE_DLQ_ARN")?;
+        Ok(Self { client: Client::new(config), group, role_arn, dlq_arn, queue_arns })
     }
 
     fn target(&self, due: &Due) -> Result<Target, PortError> {
