@@ -3,89 +3,59 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::business::Locale;
-
-macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $error:ident, $expected:literal, $fits:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        #[doc = concat!("Why a text is not a [`", stringify!($name), "`].")]
-        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-        #[error($expected)]
-        pub struct $error;
-
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $error;
-            fn try_from(text: String) -> Result<Self, $error> {
-                let fits: fn(&str) -> bool = $fits;
-                if fits(&text) { Ok(Self(text)) } else { Err($error) }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $error;
-            fn from_str(text: &str) -> Result<Self, $error> {
-                text.to_owned().try_into()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> String {
-                text.0
-            }
-        }
-    };
-}
+use crate::text::text;
 
 fn is_word(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-checked_text!(
+text!(
+    #[derive(Debug)]
     /// The number a business writes from by WhatsApp, as AWS End User Messaging Social names it. The operator assigns it: whoever knows
     /// it could write in its name. <https://docs.aws.amazon.com/social-messaging/latest/APIReference/API_SendWhatsAppMessage.html>
-    WhatsappNumberId, InvalidWhatsappNumberId,
+    WhatsappNumberId,
+    InvalidWhatsappNumberId,
     "expected an id such as \"phone-number-id-976c72a700aac43eaf573ae050example\"",
     |text| text.strip_prefix("phone-number-id-").is_some_and(|id| is_word(id, 64))
 );
 
-checked_text!(
+text!(
+    #[derive(Debug)]
     /// The name of a message template as WhatsApp approved it: 1 to 512 of `a-z`, `0-9`, `_`.
-    WhatsappTemplateName, InvalidWhatsappTemplateName,
+    WhatsappTemplateName,
+    InvalidWhatsappTemplateName,
     "expected 1 to 512 small letters, digits and underscores, as WhatsApp approved it",
     |text| is_word(text, 512) && !text.bytes().any(|b| b.is_ascii_uppercase())
 );
 
-checked_text!(
+text!(
+    #[derive(Debug)]
     /// A language of a WhatsApp template, such as `en` or `pt_PT`.
-    LanguageCode, InvalidLanguageCode, "expected a language code such as \"en\" or \"en_US\"",
+    LanguageCode,
+    InvalidLanguageCode,
+    "expected a language code such as \"en\" or \"en_US\"",
     |text| is_word(text, 10)
 );
 
-checked_text!(
+text!(
+    #[derive(Debug)]
     /// A Telegram bot's name, without the `@`: 5 to 32 letters, digits and underscores. <https://core.telegram.org/bots/features#botfather>
-    BotName, InvalidBotName, "expected a bot's name without the @, such as \"aurora_salon_bot\"",
+    BotName,
+    InvalidBotName,
+    "expected a bot's name without the @, such as \"aurora_salon_bot\"",
     |text| text.len() >= 5 && is_word(text, 32)
 );
 
-checked_text!(
+text!(
     /// The chat with a person in Telegram: a number. A bot can only write to who has written to it. <https://core.telegram.org/bots/api#chat>
     ChatId, InvalidChatId, "expected a Telegram chat id: a whole number",
     |text| text.parse::<i64>().is_ok_and(|id| id != 0)
 );
 
-checked_text!(
+text!(
     /// What lets us speak for a Telegram bot. Its `Debug` does not show it, so that no log does.
     BotToken, InvalidBotToken, "expected a bot token such as \"110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw\"",
     |text| text.split_once(':').is_some_and(|(id, secret)| {
@@ -95,18 +65,6 @@ checked_text!(
             && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     })
 );
-
-macro_rules! shown {
-    ($($name:ident)*) => {$(
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{:?}", self.0)
-            }
-        }
-    )*};
-}
-
-shown! { WhatsappNumberId WhatsappTemplateName LanguageCode BotName }
 
 impl std::fmt::Debug for BotToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// A text with rules of its own. It is trimmed before it is looked at. What a type says of itself (`Debug`, which a secret must not derive, and
+/// what the OpenAPI document may say of its length and characters) stands above its name.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $error:ident, $expected:literal, $fits:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+    ($(#[$meta:meta])* $name:ident, $error:ident, $expected:literal, $fits:expr) => {
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
+        $(#[$meta])*
         pub struct $name(String);
 
         #[doc = concat!("Why a text is not a [`", stringify!($name), "`].")]
@@ -45,73 +47,64 @@ macro_rules! text {
         }
     };
 }
+pub(crate) use text;
 
 text!(
+    #[derive(Debug)]
     /// A name: 1 to 200 characters on one line.
-    Name, InvalidName, "expected 1 to 200 characters on one line",
+    Name,
+    InvalidName,
+    "expected 1 to 200 characters on one line",
     |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 );
 
 text!(
+    #[derive(Debug)]
     /// Notes: at most 2000 characters, lines allowed.
-    Notes, InvalidNotes, "expected at most 2000 characters",
+    Notes,
+    InvalidNotes,
+    "expected at most 2000 characters",
     |text| text.chars().count() <= 2000
 );
 
 text!(
+    #[derive(Debug)]
     /// A text that staff writes to a client: 1 to 1000 characters, lines allowed.
-    Letter, InvalidLetter, "expected 1 to 1000 characters",
+    Letter,
+    InvalidLetter,
+    "expected 1 to 1000 characters",
     |text| (1..=1000).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() && c != '\n')
 );
 
 text!(
+    #[derive(Debug)]
     /// A link that starts with `https://`, at most 500 printable ASCII characters.
-    Link, InvalidLink, "expected a link that starts with https://, at most 500 characters",
+    Link,
+    InvalidLink,
+    "expected a link that starts with https://, at most 500 characters",
     |text| text.len() <= 500
         && text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
         && text.bytes().all(|b| b.is_ascii_graphic())
 );
 
 text!(
+    #[derive(Debug)]
     /// A token that a push service gave an app: 1 to 2048 printable ASCII characters.
-    DeviceToken, InvalidDeviceToken, "expected 1 to 2048 printable ASCII characters",
+    DeviceToken,
+    InvalidDeviceToken,
+    "expected 1 to 2048 printable ASCII characters",
     |text| (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 
-/// A code that proves an address (S16): 4 to 10 ASCII letters or digits. Its `Debug` does not show it, so that no log does.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Code(String);
-
-/// Why a text is not a [`Code`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected 4 to 10 letters or digits")]
-pub struct InvalidCode;
-
-impl Code {
-    /// The code as it is sent.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+text!(
+    /// A code that proves an address (S16): 4 to 10 ASCII letters or digits. Its `Debug` does not show it, so that no log does.
+    Code, InvalidCode, "expected 4 to 10 letters or digits",
+    |text| (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+);
 
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Code(…)")
-    }
-}
-
-impl TryFrom<String> for Code {
-    type Error = InvalidCode;
-    fn try_from(text: String) -> Result<Self, InvalidCode> {
-        let fits = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if fits { Ok(Self(text)) } else { Err(InvalidCode) }
-    }
-}
-
-impl From<Code> for String {
-    fn from(code: Code) -> String {
-        code.0
     }
 }
 
