@@ -5,6 +5,7 @@ use app::create_business::create_business;
 use app::edit_catalogue::{self, BusinessPatch, Edit};
 use app::error::AppError;
 use app::once::Once;
+use app::plan_client::plan_client;
 use app::ports::{Item, Key};
 use domain::business::Locale;
 use domain::channel::Channel;
@@ -147,17 +148,62 @@ fn plan_booking_that_was_made_within_a_minute_of_a_reminder() {
 /// Eva gave no number when she booked, and does so an hour later.
 fn eva_with_a_number() -> World {
     let (world, _) = told("eva");
+    give_number(&world);
+    world
+}
+
+fn give_number(world: &World) {
     let key = Key::Client(salon_id(), parsed("eva"));
     let Some(Item::Client(eva)) = world.get(&key).map(|stored| stored.item) else {
         panic!("there is no Eva")
     };
     world.put([Item::Client(Client { phone: Some(parsed("+351912345670")), ..eva })]);
-    world
 }
 
 #[test]
 fn plan_client_whose_card_has_changed() {
     Scenario { prepare: &eva_with_a_number, act: &|world| world.plan_client(&parsed("eva")) }.passes();
+}
+
+/// Eva has so many visits ahead when she gives her number.
+fn eva_with_a_number_and_visits(visits: i8) -> World {
+    let world = salon();
+    for day in 0..visits {
+        let start = format!("2026-12-{:02}T{:02}:00", 1 + day / 8, 9 + day % 8);
+        world.book(&format!("book {day}"), &haircut("eva", &start)).unwrap();
+    }
+    world.pass(SignedDuration::from_mins(20));
+    give_number(&world);
+    world
+}
+
+#[test]
+fn plan_client_with_several_visits() {
+    Scenario {
+        prepare: &|| eva_with_a_number_and_visits(3),
+        act: &|world| world.plan_client(&parsed("eva")),
+    }
+    .passes();
+}
+
+#[test]
+fn a_clients_visits_are_planned_eight_at_a_time() {
+    let world = eva_with_a_number_and_visits(40);
+    let (business, client) = (salon_id(), parsed("eva"));
+    let mut run = world.start(plan_client(&world, &world, &world, (&business, &client), world.now()));
+    let mut ended = run.begin();
+    let (mut rounds, mut calls, mut most) = (0, 0, 0);
+    while ended.is_none() {
+        // Every call that is under way is answered, and each takes as long.
+        let waits: Vec<u64> = run.waits_for().into_iter().map(|(number, _)| number).collect();
+        (rounds, calls, most) = (rounds + 1, calls + waits.len(), most.max(waits.len()));
+        for number in waits {
+            ended = run.make(number);
+        }
+    }
+    assert!(matches!(ended, Some(Run::Finished(Ok(planned))) if planned.changed == 40), "{ended:?}");
+    assert_eq!(most, 8, "as many are under way");
+    assert_eq!((calls, rounds), (2 + 40 * 4, 2 + 40 / 8 * 4), "a read of all, and four calls each");
 }
 
 #[test]
@@ -186,11 +232,7 @@ fn a_number_that_is_given_after_a_missed_visit_is_invited_at() {
         (rows.len(), rows[0].status)
     };
     assert_eq!(sms(&world), (1, MessageStatus::Suppressed));
-    let key = Key::Client(salon_id(), parsed("eva"));
-    let Some(Item::Client(eva)) = world.get(&key).map(|stored| stored.item) else {
-        panic!("there is no Eva")
-    };
-    world.put([Item::Client(Client { phone: Some(parsed("+351912345670")), ..eva })]);
+    give_number(&world);
     world.plan_client(&parsed("eva"));
     assert_eq!(sms(&world), (1, MessageStatus::Planned));
     world.pass_all();
