@@ -3,7 +3,6 @@
 use domain::booking::{Booking, EventKind};
 use domain::channel::Channel;
 use domain::ids::{BookingId, BusinessId};
-use domain::message::MessageStatus;
 use domain::notification_type::NotificationType;
 use domain::subject::SubjectId;
 use futures::future::try_join_all;
@@ -22,7 +21,7 @@ const RECENTLY: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Warning {
-    /// The client has had the notice of another booking like it.
+    /// The client has had the notice of another booking like it, or may have had it.
     AlreadyTold {
         /// The other booking.
         booking_id: BookingId,
@@ -91,7 +90,7 @@ pub(crate) async fn already_told(
     Ok(warnings)
 }
 
-/// The notices of the making of `other` that reached a client of `booking`.
+/// The notices of the making of `other` that a client of `booking` has, or may have.
 async fn told_of(
     store: &impl ReadLedger,
     booking: &Booking,
@@ -102,7 +101,7 @@ async fn told_of(
     let told = rows.into_iter().filter_map(|row| match row.item {
         Item::Message(message)
             if message.kind == NotificationType::BookingCreated
-                && message.status == MessageStatus::Accepted
+                && message.status.may_have_arrived()
                 && message.recipient.client().is_some_and(|id| booking.client_ids.contains(id)) =>
         {
             Some(Warning::AlreadyTold {

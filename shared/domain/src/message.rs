@@ -103,6 +103,12 @@ impl MessageStatus {
         matches!(self, MessageStatus::Planned | MessageStatus::Deferred | MessageStatus::Queued)
     }
 
+    /// The recipient has it, or may have it.
+    pub fn may_have_arrived(self) -> bool {
+        use MessageStatus::{Accepted, Delivered, Read, Unknown};
+        matches!(self, Accepted | Delivered | Read | Unknown)
+    }
+
     /// Closed without any attempt to send: planning may open it again.
     pub fn was_withheld(self) -> bool {
         matches!(self, MessageStatus::Suppressed | MessageStatus::Superseded)

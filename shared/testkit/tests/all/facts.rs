@@ -18,7 +18,7 @@ use domain::booking::{Confirmation, EventKind, Status};
 use domain::channel::Channel;
 use domain::client::Client;
 use domain::ids::BookingId;
-use domain::message::MessageStatus;
+use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType as Type;
 use domain::occasion::Occasion;
 use domain::subject::SubjectId;
@@ -283,6 +283,23 @@ fn s38_staff_is_warned_that_the_client_was_told_of_a_booking_like_it(
         // Asked again, the answer is the same, and reads back with its warnings.
         assert_eq!(world.make("again", &haircut("ana", start)).unwrap(), made);
     }
+}
+
+#[rstest]
+#[case::delivered(MessageStatus::Delivered, true)]
+#[case::read(MessageStatus::Read, true)]
+#[case::perhaps(MessageStatus::Unknown, true)]
+#[case::failed(MessageStatus::Failed, false)]
+fn s38_a_notice_counts_whatever_was_reported_of_it_unless_it_failed(
+    #[case] status: MessageStatus,
+    #[case] warned: bool,
+) {
+    let (world, id) = told();
+    world.change("cancel", &id, Change::Cancel).unwrap();
+    let notices = world.messages().into_iter().filter(|message| message.kind == Type::BookingCreated);
+    world.put(notices.map(|notice| Item::Message(Message { status, ..notice })).collect::<Vec<_>>());
+    let made = world.make("again", &haircut("ana", "2026-11-24T15:00")).unwrap();
+    assert_eq!(made.value.warnings.len(), if warned { 3 } else { 0 });
 }
 
 #[test]
