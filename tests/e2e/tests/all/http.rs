@@ -64,6 +64,11 @@ impl Http {
         Self { agent: config.into(), base: base.to_owned(), headers: Vec::new() }
     }
 
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same server, called with one more header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut with = self.clone();

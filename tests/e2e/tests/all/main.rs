@@ -16,6 +16,7 @@ mod conversation;
 mod delivery;
 mod every_rule;
 mod failures;
+mod guide;
 mod http;
 mod killed;
 mod operations;

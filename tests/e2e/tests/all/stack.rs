@@ -86,17 +86,24 @@ impl Stack {
     /// Runs a command of the operator's and returns what it prints.
     #[track_caller]
     pub fn admin(&self, command: &[&str]) -> String {
-        let output = Command::new(built("admin"))
-            .args(command)
+        let output = self.for_admin(Command::new(Self::admin_tool()).args(command)).output().unwrap();
+        assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where the operator's tool is.
+    pub fn admin_tool() -> PathBuf {
+        built("admin")
+    }
+
+    /// Tells a command what the operator's tool needs to work on this stack.
+    pub fn for_admin<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ENDPOINT_URL", self.ready["ministack"].as_str().unwrap())
             .env("BOOKINGS_TABLE", self.table("BookingsTable"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "admin: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
     }
 
     /// The same, as `cargo xtask redrive --local` and `replay` do it.
