@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, ValueExt};
 
 use crate::steps::{Steps, table};
-use crate::{bench_burst, bench_domain, cargo, process, workspace};
+use crate::{bench_api, bench_burst, bench_domain, cargo, process, workspace};
 
 const HELP: &str = "\
 cargo xtask bench startup [FUNCTION...]
@@ -31,7 +31,12 @@ Writes docs/benchmarks.md. `cargo bench -p domain` takes the time only.
 cargo xtask bench burst [MESSAGES]
 
 Lets so many text messages, 1000 unless told otherwise, fall due at the same instant on the local stack, and takes the time until
-all have left and the AWS calls of each. Writes docs/benchmarks.md.";
+all have left and the AWS calls of each. Writes docs/benchmarks.md.
+
+cargo xtask bench api [REQUESTS]
+
+Makes so many requests, 400 unless told otherwise, of each operation to the API on the local stack, by 1, 4 and 16 callers at once, and takes
+their time and their AWS calls. Fails when an operation makes more calls than ARCHITECTURE.md grants it. Writes docs/benchmarks.md.";
 
 /// Starts of each binary. They take turns, so that whatever else the machine does meets all of them.
 const ROUNDS: usize = 30;
@@ -79,7 +84,13 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
             Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
             Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
         },
-        _ => bail!("say what to measure: cargo xtask bench startup, domain or burst"),
+        Some(Arg::Value(what)) if what == "api" => match args.next()? {
+            None => bench_api::run(400)?,
+            Some(Arg::Value(requests)) => bench_api::run(requests.parse()?)?,
+            Some(Arg::Short('h') | Arg::Long("help")) => println!("{HELP}"),
+            Some(other) => bail!("{}; `cargo xtask bench --help` tells more", other.unexpected()),
+        },
+        _ => bail!("say what to measure: cargo xtask bench startup, domain, burst or api"),
     }
     Ok(())
 }
@@ -248,7 +259,7 @@ fn report(all: &[Measured]) -> Result<(Table, Vec<String>)> {
 }
 
 /// The value that `percent` of the values do not exceed.
-fn quantile<T: Ord + Copy + Default>(values: &[T], percent: usize) -> T {
+pub fn quantile<T: Ord + Copy + Default>(values: &[T], percent: usize) -> T {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let rank = (sorted.len() * percent).div_ceil(100).max(1);

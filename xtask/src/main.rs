@@ -7,6 +7,7 @@
 
 mod admin;
 mod bench;
+mod bench_api;
 mod bench_burst;
 mod bench_domain;
 mod cargo;
@@ -49,6 +50,7 @@ cargo xtask COMMAND [OPTIONS]
   bench startup   how long each function takes to its first request for work, beside the bare runtime
   bench domain    how long planning, deciding and rendering take, and how many instructions
   bench burst     how long a thousand messages due at the same instant take on the local stack
+  bench api       how many requests a second the API answers on the local stack, and the AWS calls of each
   redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS
   replay          have the stream bring again what was not planned
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do

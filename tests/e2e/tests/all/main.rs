@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod calls;
 mod concurrency;
 mod conversation;
 mod delivery;
