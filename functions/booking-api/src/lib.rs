@@ -2,6 +2,7 @@
 
 mod call;
 mod document;
+mod examples;
 mod operations;
 mod problem;
 mod routes;

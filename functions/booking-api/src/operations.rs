@@ -1,12 +1,15 @@
 //! Operations: each is written once, by `#[utoipa::path]` above its handler, and goes from there into the router that answers it and into the
 //! document that describes it. So no operation can be answered and not be described, or be described and not answered.
 
+use std::marker::PhantomData;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
+use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
 use crate::document::{PROBLEMS, problem_name};
@@ -15,11 +18,13 @@ use crate::routes::State;
 /// Where operations are put: the router, or the document.
 pub(crate) trait Target: Sized {
     /// Adds the operation that `P` describes and `handler` answers.
-    fn operation<P: Path + Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self;
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self;
 }
 
-/// What an operation's description refers to. `#[utoipa::path]` makes it.
-pub(crate) use utoipa::__dev::SchemaReferences as Described;
+/// What `#[utoipa::path]` says of an operation: what it is, its tags, and the schemas it refers to.
+pub(crate) trait Described: Path + Tags<'static> + SchemaReferences {}
+
+impl<P: Path + Tags<'static> + SchemaReferences> Described for P {}
 
 /// Adds operations to a [`Target`], each by its handler's name: `operations!(target; list_tasks, get_task)`.
 macro_rules! operations {
@@ -34,7 +39,7 @@ macro_rules! operations {
 pub(crate) use operations;
 
 impl Target for Router<State> {
-    fn operation<P: Path + Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self {
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self {
         let path = P::path();
         P::methods().into_iter().fold(self, |router, method| {
             let method = match method {
@@ -53,8 +58,9 @@ impl Target for Router<State> {
 }
 
 impl Target for OpenApi {
-    fn operation<P: Path + Described, H: Handler<T, State>, T: 'static>(mut self, _: H) -> Self {
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(mut self, _: H) -> Self {
         let mut operation = P::operation();
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         let methods = P::methods();
         add_what_is_everywhere(&mut operation, &P::path(), &methods);
         self.paths.add_path_operation(P::path(), methods, operation);
@@ -65,9 +71,60 @@ impl Target for OpenApi {
     }
 }
 
+/// Where an operation stands that is there under several scopes alike: described once, with the path from the scope on.
+pub(crate) trait Under: 'static {
+    /// The path of the scope.
+    const PREFIX: &'static str;
+    /// What the operation's id ends with there.
+    const NAME: &'static str;
+    /// What its summary ends with there.
+    const WORDS: &'static str;
+
+    /// The scope's own parameters, of an operation that writes or one that does not.
+    fn parameters(writes: bool) -> Vec<Parameter>;
+}
+
+/// The operation `P` under the scope `S`.
+pub(crate) struct In<S, P>(PhantomData<(S, P)>);
+
+impl<S: Under, P: Path> Path for In<S, P> {
+    fn methods() -> Vec<HttpMethod> {
+        P::methods()
+    }
+
+    fn path() -> String {
+        format!("{}{}", S::PREFIX, P::path())
+    }
+
+    fn operation() -> Operation {
+        let mut operation = P::operation();
+        let own = S::parameters(writes(&P::methods())).into_iter().map(RefOr::T);
+        operation.parameters = Some(own.chain(operation.parameters.into_iter().flatten()).collect());
+        operation.operation_id = operation.operation_id.map(|id| id + S::NAME);
+        operation.summary = operation.summary.map(|summary| summary + S::WORDS);
+        operation
+    }
+}
+
+impl<S, P: Tags<'static>> Tags<'static> for In<S, P> {
+    fn tags() -> Vec<&'static str> {
+        P::tags()
+    }
+}
+
+impl<S, P: SchemaReferences> SchemaReferences for In<S, P> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        P::schemas(schemas);
+    }
+}
+
+fn writes(methods: &[HttpMethod]) -> bool {
+    !methods.contains(&HttpMethod::Get)
+}
+
 /// The headers that every writing operation takes, and the problems that any may answer with.
 fn add_what_is_everywhere(operation: &mut Operation, path: &str, methods: &[HttpMethod]) {
-    let writes = !methods.contains(&HttpMethod::Get);
+    let writes = writes(methods);
     let named = path.contains('{');
     if writes {
         let parameters = operation.parameters.get_or_insert_default();

@@ -13,6 +13,7 @@ mod tasks;
 mod templates;
 mod waitlist;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use app::error::AppError;
@@ -28,6 +29,9 @@ use domain::ids::BookingId;
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::__dev::ComposeSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::call::Caller;
@@ -36,7 +40,6 @@ use crate::problem::Problem;
 
 type Store = extract::State<Arc<Tables>>;
 type Answer = Result<Response, Problem>;
-type Routes = Router<State>;
 
 /// What handlers work with: each takes its part.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ impl FromRef<State> for Arc<Images> {
 
 /// The whole API.
 pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
-    operations(routes())
+    operations(Router::new())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(State { tables, images })
@@ -67,24 +70,18 @@ pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
 
 /// Every operation of the API. A function for each theme.
 pub(crate) fn operations<T: Target>(target: T) -> T {
+    let target = settings::operations(target);
+    let target = templates::operations(target);
     let target = images::operations(target);
+    let target = catalogue::operations(target);
+    let target = staff::operations(target);
+    let target = clients::operations(target);
+    let target = bookings::operations(target);
+    let target = series::operations(target);
+    let target = waitlist::operations(target);
+    let target = occasions::operations(target);
+    let target = conversation::operations(target);
     tasks::operations(target)
-}
-
-/// Operations that are not described yet.
-
-fn routes() -> Routes {
-    Router::new()
-        .merge(settings::routes())
-        .merge(templates::routes())
-        .merge(catalogue::routes())
-        .merge(staff::routes())
-        .merge(clients::routes())
-        .merge(bookings::routes())
-        .merge(series::routes())
-        .merge(waitlist::routes())
-        .merge(occasions::routes())
-        .merge(conversation::routes())
 }
 
 fn ok(etag: u64, body: impl Serialize) -> Response {
@@ -138,12 +135,55 @@ struct PageParameters {
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 struct PageOf<T> {
     /// What is on it.
     items: Vec<T>,
     /// The cursor of the next page; null where this is the last.
     next: Option<String>,
+}
+
+impl<T: ToSchema> ComposeSchema for PageOf<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let next = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("The cursor of the next page; null where this is the last."));
+        ObjectBuilder::new()
+            .description(Some("A page of a list."))
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .property("next", next)
+            .required("items")
+            .required("next")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for PageOf<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+/// One of two answers. Only their schema.
+struct Either<A, B>(PhantomData<(A, B)>);
+
+impl<A: ToSchema, B: ToSchema> ComposeSchema for Either<A, B> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name(A::name()))
+            .item(Ref::from_schema_name(B::name()))
+            .into()
+    }
+}
+
+impl<A: ToSchema, B: ToSchema> ToSchema for Either<A, B> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((A::name().into_owned(), A::schema()));
+        schemas.push((B::name().into_owned(), B::schema()));
+        A::schemas(schemas);
+        B::schemas(schemas);
+    }
 }
 
 impl PageParameters {
@@ -175,6 +215,6 @@ mod tests {
     #[test]
     fn no_two_themes_claim_the_same_path() {
         // Axum says so by panicking when the routes are put together.
-        assert!(super::routes().has_routes());
+        assert!(super::operations(super::Router::new()).has_routes());
     }
 }

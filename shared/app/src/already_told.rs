@@ -10,6 +10,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::create_booking::{By, CLIENTS, NewBooking};
 use crate::ports::{ClientBookings, Item, Key, Participation, PortError, Read, ReadLedger};
@@ -18,7 +19,7 @@ use crate::ports::{ClientBookings, Item, Key, Participation, PortError, Read, Re
 const RECENTLY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What staff should know about a booking they made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Warning {
     /// The client has had the notice of another booking like it, or may have had it.

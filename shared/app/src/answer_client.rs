@@ -7,6 +7,7 @@ use domain::ids::{BookingId, BusinessId, ClientId};
 use domain::text::Letter;
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::create_booking::new_id;
 use crate::edit_catalogue::Edit;
@@ -22,7 +23,7 @@ const TRIES: u32 = 5;
 const PAGE: u32 = 50;
 
 /// An answer to a client, as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerFields {
     /// How it goes.
@@ -35,7 +36,7 @@ pub struct AnswerFields {
 }
 
 /// A channel on which clients can answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatChannel {
     /// Text messages.

@@ -3,10 +3,12 @@
 use domain::booking::{Booking, Confirmation, Notify, Operation, Status};
 use domain::ids::{BookingId, BusinessId, ClientId, ResourceId, ServiceId};
 use domain::money::Money;
+use domain::schema;
 use domain::text::Notes;
 use domain::timing::{Interval, Timing};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::create_booking::{
     By, TRIES, When, check_clients, check_reminders, clients_exist, of_this_business, participations,
@@ -50,29 +52,36 @@ pub enum Change {
 }
 
 /// Changes to a booking at its present time; what is absent stays as it is; what can be without is taken away by null.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BookingPatch {
     /// Another resource at the same location.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub resource_id: Option<ResourceId>,
     /// Another service. It brings its price, unless one is given, and does not change how long the visit takes.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub service_id: Option<ServiceId>,
     /// Who comes: 1 to 20.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_items = 1, max_items = 20)]
     pub client_ids: Option<Vec<ClientId>>,
     /// Reminder times of its own (S39, S72); null means the rule's, an empty list no reminder.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<Timing>>, max_items = 10)]
     pub reminders: Option<Option<Vec<Timing>>>,
     /// How long after the visit the client is invited again (S41); null means as the service says.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Interval>)]
     pub rebooking_after: Option<Option<Interval>>,
     /// For staff only.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Notes>)]
     pub notes: Option<Option<Notes>>,
     /// What it costs.
     #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = schema::optional_amount)]
     pub price: Option<Option<Money>>,
     /// Whether the client is told, where there is something to tell.
     #[serde(default)]
@@ -83,7 +92,7 @@ pub struct BookingPatch {
 }
 
 /// How a change is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manner {
     /// Whether the client is told.

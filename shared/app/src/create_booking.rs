@@ -6,6 +6,7 @@ use domain::booking::{Booking, Confirmation, Notify, Source, Status};
 use domain::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, ServiceId};
 use domain::money::Money;
 use domain::resource::Resource;
+use domain::schema;
 use domain::text::Notes;
 use domain::timing::{Interval, Timing};
 use domain::zone::Zone;
@@ -13,6 +14,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::already_told::{Warning, already_told, parts_near};
 use crate::edit_catalogue::check_amount;
@@ -38,7 +42,7 @@ pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
 pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 366 * 3);
 
 /// A booking to be made.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBooking {
     /// Where.
@@ -48,6 +52,7 @@ pub struct NewBooking {
     /// What for.
     pub service_id: ServiceId,
     /// Who comes: 1 to 20.
+    #[schema(min_items = 1, max_items = 20)]
     pub client_ids: Vec<ClientId>,
     /// When it starts.
     pub start: When,
@@ -64,9 +69,11 @@ pub struct NewBooking {
     pub notes: Option<Notes>,
     /// What it costs; without it, the service's price.
     #[serde(default)]
+    #[schema(schema_with = schema::optional_amount)]
     pub price: Option<Money>,
     /// Reminder times of its own, instead of the rule's (S39, S72); an empty list means no reminder.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub reminders: Option<Vec<Timing>>,
     /// How long after the visit the client is invited again, instead of the service's interval (S41).
     #[serde(default)]
@@ -74,7 +81,7 @@ pub struct NewBooking {
 }
 
 /// Who may do something to a booking through the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// The client, online.
@@ -102,6 +109,16 @@ pub enum When {
     /// An instant.
     Instant(Timestamp),
 }
+
+impl PartialSchema for When {
+    fn schema() -> RefOr<Schema> {
+        let words = "The wall time at the location (`2027-03-02T10:00`), or an instant (`2027-03-02T10:00:00+01:00`).";
+        let pattern = r"^(19[7-9]|20[0-9]|21[0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$";
+        schema::text(words, pattern, "2027-03-02T10:00")
+    }
+}
+
+impl ToSchema for When {}
 
 /// Why a text is not a time.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +162,7 @@ impl When {
 }
 
 /// A booking that was made, with what staff should know about it. As JSON the booking's own fields, and `warnings` where there are any.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MadeBooking {
     /// The booking.
     #[serde(flatten)]

@@ -3,10 +3,12 @@
 use domain::booking::{Booking, Notify, Series};
 use domain::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, SeriesId, ServiceId};
 use domain::money::Money;
+use domain::schema;
 use domain::text::Notes;
 use domain::timing::{Interval, Timing};
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::create_booking::{
     By, HORIZON, NewBooking, TRIES, When, new_id, participations, put_together, referred, resource,
@@ -20,7 +22,7 @@ use crate::ports::{Expect, Item, NewId, Read, Write, WriteFacts};
 const ITEMS: usize = 100;
 
 /// A series to be made: the fields of a booking, how often it repeats and how many bookings it has.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSeries {
     /// Where.
@@ -30,6 +32,7 @@ pub struct NewSeries {
     /// What for.
     pub service_id: ServiceId,
     /// Who comes: 1 to 20.
+    #[schema(min_items = 1, max_items = 20)]
     pub client_ids: Vec<ClientId>,
     /// When the first booking starts.
     pub start: When,
@@ -46,9 +49,11 @@ pub struct NewSeries {
     pub notes: Option<Notes>,
     /// What each booking costs; without it, the service's price.
     #[serde(default)]
+    #[schema(schema_with = schema::optional_amount)]
     pub price: Option<Money>,
     /// Reminder times of each booking, instead of the rule's (S39, S72).
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub reminders: Option<Vec<Timing>>,
     /// How long after each visit the client is invited again, instead of the service's interval (S41).
     #[serde(default)]
@@ -60,8 +65,9 @@ pub struct NewSeries {
 }
 
 /// A number of whole days, 1 to 90, written `7d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^([1-9]|[1-8][0-9]|90)d$", examples("7d"))]
 pub struct Days(u32);
 
 /// Why a text is not [`Days`].
@@ -79,8 +85,9 @@ impl TryFrom<String> for Days {
 }
 
 /// How many bookings a series has: 2 to 26.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "u32")]
+#[schema(minimum = 2, maximum = 26)]
 pub struct Count(u32);
 
 /// Why a number is not a [`Count`].
@@ -96,7 +103,7 @@ impl TryFrom<u32> for Count {
 }
 
 /// A series that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MadeSeries {
     /// The id, which every booking of it carries.
     pub id: SeriesId,

@@ -15,6 +15,7 @@ use domain::template::Templates;
 use domain::trace::{Check, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::already_told::{Warning, already_told, parts_near};
 use crate::change_booking::{Change, Changed, Manner, prepare_change};
@@ -28,7 +29,7 @@ use crate::timeline::{Timeline, split};
 const NOT_MADE: &str = "dry-run";
 
 /// The timeline that something would lead to. Messages that would leave have their text as it would be now.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DryRun {
     /// The timeline.
     #[serde(flatten)]

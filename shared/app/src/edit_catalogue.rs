@@ -11,6 +11,7 @@ use domain::money::Money;
 use domain::notification_type::NotificationType;
 use domain::quiet_hours::QuietHours;
 use domain::resource::{Overrides, Resource, ResourceKind, Service};
+use domain::schema;
 use domain::sms::{SmsLimits, SmsPrice};
 use domain::staff::StaffMember;
 use domain::template::{InvalidTemplate, check_whatsapp};
@@ -19,6 +20,7 @@ use domain::timing::Interval;
 use domain::zone::Zone;
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::edit_settings::rules_of;
 use crate::error::{AppError, check_version};
@@ -149,62 +151,80 @@ pub async fn get(ports: &impl Read, key: Key, what: &'static str) -> Result<Done
 }
 
 /// A business's settings; what is absent stays as it is; what can be without is taken away by null.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BusinessPatch {
     /// The name clients know it by.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub name: Option<Name>,
     /// The zone of locations that have none of their own.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub zone: Option<Zone>,
     /// The language of clients who have none of their own.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub locale: Option<Locale>,
     /// The number clients may call.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Phone>)]
     pub phone: Option<Option<Phone>>,
     /// Where clients book online.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Link>)]
     pub booking_url: Option<Option<Link>>,
     /// The name contracts know it by.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Name>)]
     pub legal_name: Option<Option<Name>>,
     /// Its site.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Link>)]
     pub site: Option<Option<Link>>,
     /// Where clients leave a review.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Link>)]
     pub review_url: Option<Option<Link>>,
     /// Where clients tip.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Link>)]
     pub tip_url: Option<Option<Link>>,
     /// What stands after the text of confirmations.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Name>)]
     pub signature: Option<Option<Name>>,
     /// What a segment of an sms costs, by the beginning of the number.
     #[serde(default, deserialize_with = "prices")]
+    #[schema(nullable = false, max_items = 50)]
     pub sms_prices: Option<Vec<SmsPrice>>,
     /// What the business allows itself in sms.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub sms_limits: Option<SmsLimits>,
     /// The WhatsApp template of each type that goes that way.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub whatsapp_templates: Option<BTreeMap<NotificationType, WhatsappTemplate>>,
     /// Where the business's app opens a booking.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Link>)]
     pub app_url: Option<Option<Link>>,
     /// Whether the business takes the paid sms option.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub sms_enabled: Option<bool>,
     /// When sms and push wait.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<QuietHours>)]
     pub quiet_hours: Option<Option<QuietHours>>,
     /// Minutes after the end of the visit at which a client not marked arrived is a no-show.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<NoShowDelay>)]
     pub no_show_after_minutes: Option<Option<NoShowDelay>>,
     /// How many minutes a time that has come free is held for a client on the waitlist: 5 to 1440.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     pub waitlist_hold_minutes: Option<WaitlistHold>,
 }
 
@@ -330,7 +350,7 @@ fn check_limits(limits: &SmsLimits) -> Result<(), AppError> {
 }
 
 /// A location as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocationFields {
     /// The name clients know it by.
@@ -349,6 +369,7 @@ pub struct LocationFields {
     pub quiet_hours: Option<QuietHours>,
     /// Who is told about this location's bookings beside the staff who serve: at most ten.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub manager_ids: Vec<StaffId>,
 }
 
@@ -366,7 +387,7 @@ impl LocationFields {
 }
 
 /// A resource as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceFields {
     /// Where it is.
@@ -377,9 +398,11 @@ pub struct ResourceFields {
     pub kind: ResourceKind,
     /// How many bookings it takes at a time: 1 to 50.
     #[serde(default = "one")]
+    #[schema(minimum = 1, maximum = 50)]
     pub capacity: u32,
     /// The staff members who serve with it: at most ten.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub staff_ids: Vec<StaffId>,
 }
 
@@ -423,15 +446,17 @@ pub(crate) fn check_amount(field: &str, amount: Option<&Money>) -> Result<(), Ap
 }
 
 /// A service as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceFields {
     /// The name clients know it by.
     pub name: Name,
     /// How long a visit takes: 1 to 10080 minutes.
+    #[schema(minimum = 1, maximum = 10080)]
     pub duration_minutes: u32,
     /// Its price.
     #[serde(default)]
+    #[schema(schema_with = schema::optional_amount)]
     pub price: Option<Money>,
     /// How long after a visit clients are invited again.
     #[serde(default)]
@@ -451,7 +476,7 @@ impl ServiceFields {
 }
 
 /// A client as a caller gives it; the devices have requests of their own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientFields {
     /// How to address the client.
@@ -498,7 +523,7 @@ impl ClientFields {
 }
 
 /// A staff member as a caller gives it; the devices have requests of their own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StaffFields {
     /// How to address the staff member.
@@ -540,7 +565,7 @@ fn staff_needs(field: &str, ids: &[StaffId], business_id: &BusinessId) -> Result
 }
 
 /// A device as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceFields {
     /// Whose push service reaches it.

@@ -10,6 +10,7 @@ use domain::resource::{Resource, ResourceKind};
 use domain::rule::{Rule, Rules, RulesByType};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::edit_catalogue::{Edit, Need, check_needs};
 use crate::error::{AppError, check_version};
@@ -20,7 +21,7 @@ use crate::ports::{Expect, Item, Key, Read, Rollout, Stored, Write, WriteFacts, 
 const TRIES: u32 = 5;
 
 /// Which bookings changed settings are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Apply {
     /// Those made from now on.
@@ -245,7 +246,7 @@ fn own_rules(resource: &Resource) -> Option<&RulesByType> {
 }
 
 /// The rule that prevails for a type, as the settings page shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Prevailing {
     /// The type.
     #[serde(rename = "type")]
@@ -259,7 +260,7 @@ pub struct Prevailing {
 }
 
 /// The rules that prevail in a scope for bookings made from now on, by type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PrevailingRules {
     /// The version of the business's rules.
     pub version: u64,

@@ -6,6 +6,7 @@ use domain::ids::BusinessId;
 use domain::notification_type::NotificationType;
 use domain::template::{InformationBlock, OwnText, Templates, VARIABLES, Variable};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::edit_catalogue::{Edit, update};
 use crate::error::AppError;
@@ -13,7 +14,7 @@ use crate::once::Done;
 use crate::ports::{Item, Key, Read, WriteFacts, first};
 
 /// What a business changes of a type's texts, as a caller gives it. Nothing at all is our texts as they are.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplatesFields {
     /// Texts for sms and push (S5).
@@ -54,7 +55,7 @@ pub async fn edit_templates<S: Read + WriteFacts>(
 }
 
 /// A variable that the texts of a type may use, with what it says in the sample data.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DocumentedVariable {
     /// The variable.
     #[serde(flatten)]

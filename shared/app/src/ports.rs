@@ -30,6 +30,7 @@ use domain::waitlist::WaitlistEntry;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A port could not do what was asked. The class decides what the caller, and in the end the queue, does about it.
 #[derive(Debug, thiserror::Error)]
@@ -226,13 +227,14 @@ pub struct Participation {
 }
 
 /// A change of the settings on its way to the bookings ahead, page by page: each page writes how far it came, and the stream brings the next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rollout {
     /// Whose bookings.
     pub business_id: BusinessId,
     /// The version of the rules they are to be planned by.
     pub version: u64,
     /// The start (UTC) and id of the last booking that was brought to it; the id is absent at the beginning.
+    #[schema(ignore)]
     pub after: (Timestamp, Option<BookingId>),
     /// How many of the bookings it has come to are ahead, and so planned by it.
     pub bookings: u64,

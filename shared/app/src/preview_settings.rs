@@ -16,6 +16,7 @@ use domain::sms::Estimate;
 use domain::template::Templates;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::edit_catalogue::{Edit, Need};
 use crate::edit_settings::{Settings, changed, keys_of};
@@ -33,7 +34,7 @@ const KEYS: usize = 100;
 const EXAMPLES: usize = 20;
 
 /// What changed settings would do, were they applied to all bookings ahead.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Preview {
     /// How many bookings ahead were looked at.
     pub bookings: u64,
@@ -54,7 +55,7 @@ pub struct Preview {
 }
 
 /// How many bookings would be planned anew, by whom the change is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedAnew {
     /// Always 0: those that are made already keep their plan.
     pub new_bookings_only: u64,
@@ -63,7 +64,7 @@ pub struct PlannedAnew {
 }
 
 /// Messages counted by what becomes of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     /// Not owed now, and owed then.
     pub appear: u64,
@@ -77,7 +78,7 @@ pub struct Counts {
 }
 
 /// The messages of one type on one channel, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CountsOf {
     /// The type.
     #[serde(rename = "type")]
@@ -90,7 +91,7 @@ pub struct CountsOf {
 }
 
 /// What sms cost, in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Cost {
     /// The currency.
     pub currency: Currency,
@@ -101,7 +102,7 @@ pub struct Cost {
 }
 
 /// A message that appears, moves or vanishes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Example {
     /// Of which booking.
     pub booking_id: BookingId,

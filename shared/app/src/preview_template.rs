@@ -12,13 +12,14 @@ use domain::sms::{Parts, SmsPrice, measure};
 use domain::subject::SubjectId;
 use domain::template::{Content, InformationBlock, OwnText, ResourceValues, Templates, Values, render};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::{AppError, chain};
 use crate::load_facts::load_facts;
 use crate::ports::{Item, Key, Read, Refs, first};
 
 /// What to show.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewFields {
     /// On which channel.
@@ -37,11 +38,12 @@ pub struct PreviewFields {
     pub booking_id: Option<BookingId>,
     /// A text that is not saved yet: of an sms or a push the text, of an e-mail that of the information block.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 2000)]
     pub text: Option<String>,
 }
 
 /// Who reads a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A client.
@@ -52,7 +54,7 @@ pub enum Role {
 }
 
 /// A filled text.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Shown {
     /// In which language.
     pub locale: Locale,
@@ -70,7 +72,7 @@ pub struct Shown {
 }
 
 /// The size and the price of an sms.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ShownSms {
     /// Its size, and the characters that make it longer.
     #[serde(flatten)]
@@ -80,7 +82,7 @@ pub struct ShownSms {
 }
 
 /// What an sms costs to some numbers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PriceOf {
     /// The beginning of the numbers.
     pub prefix: String,

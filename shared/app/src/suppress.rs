@@ -5,11 +5,12 @@ use domain::client::{Cause, Client, Suppression};
 use domain::recipient::Person;
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 
 /// A channel whose address can be suppressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressChannel {
     /// The e-mail address.
@@ -28,7 +29,7 @@ impl From<AddressChannel> for Channel {
 }
 
 /// An address not to be written to, as a caller gives it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SuppressionFields {
     /// Whose address: the client's present one on this channel.
@@ -38,7 +39,7 @@ pub struct SuppressionFields {
 }
 
 /// An address that may be written to again, as a caller gives it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SuppressionEnd {
     /// Whose address: the client's present one on this channel.

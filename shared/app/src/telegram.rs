@@ -9,6 +9,7 @@ use domain::recipient::Person;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::edit_catalogue::Edit;
 use crate::error::AppError;
@@ -26,7 +27,7 @@ const TRIES: u32 = 5;
 const INVITED: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// A business's bot, as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BotFields {
     /// Its name, without the `@`.
@@ -100,7 +101,7 @@ pub async fn is_from_telegram(
 }
 
 /// An invitation to write to the bot, as the caller hands it to the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invited {
     /// What the client opens.
     pub url: String,

@@ -11,13 +11,14 @@ use domain::reconcile::switched_off;
 use domain::subject::SubjectId;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::load_facts::load_facts;
 use crate::ports::{Item, Read, ReadLedger, Refs, Stored};
 
 /// A booking or an occasion with all of its messages and checks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Timeline {
     /// What they are planned from.
     #[serde(flatten)]
@@ -32,7 +33,7 @@ pub struct Timeline {
 }
 
 /// What a timeline is of. In JSON one field, `booking` or `occasion`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub enum Planned {
@@ -43,7 +44,7 @@ pub enum Planned {
 }
 
 /// How a booking stands at a glance (S50).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Glance {
     /// The reminder that has come farthest; absent where there is none.
     pub reminder: Option<MessageStatus>,

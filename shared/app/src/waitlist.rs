@@ -6,6 +6,7 @@ use domain::occasion::{About, Occasion};
 use domain::waitlist::{WaitlistEntry, WaitlistStatus};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::create_booking::{
     By, HORIZON, LONGEST, NewBooking, TRIES, When, new_id, of_this_business, participations, put_together,
@@ -21,7 +22,7 @@ use crate::ports::{
 };
 
 /// A place on the waitlist as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitlistFields {
     /// Who waits.

@@ -7,9 +7,13 @@ use domain::ids::{BookingId, BusinessId, ClientId, LocationId, OccasionId, Staff
 use domain::money::Money;
 use domain::occasion::{About, Occasion};
 use domain::recipient::Recipient;
+use domain::schema;
 use domain::text::{Code, Letter, Name};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{AllOfBuilder, OneOfBuilder, Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::create_booking::{new_id, of_this_business};
 use crate::edit_catalogue::check_amount;
@@ -191,13 +195,42 @@ impl TryFrom<ChannelsGiven> for Channels {
     }
 }
 
+impl PartialSchema for Channels {
+    fn schema() -> RefOr<Schema> {
+        let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"]));
+        let some = ArrayBuilder::new()
+            .items(Ref::from_schema_name(<Channel as ToSchema>::name()))
+            .min_items(Some(1))
+            .unique_items(true);
+        OneOfBuilder::new()
+            .description(Some("`\"all\"` that send by themselves, or one or several by name."))
+            .item(all)
+            .item(some)
+            .into()
+    }
+}
+
+impl ToSchema for Channels {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((<Channel as ToSchema>::name().into_owned(), Channel::schema()));
+    }
+}
+
+/// Points, or money of zero or more minor units.
+fn bonus_amount() -> RefOr<Schema> {
+    let any = || ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    let bound = any().property("money", any().property("minor", any().minimum(Some(0))));
+    AllOfBuilder::new().item(Ref::from_schema_name(BonusAmount::name())).item(bound).into()
+}
+
 /// A matter of a client's account as a caller gives it (S22–S24).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountOperationFields {
     /// What happened.
     pub operation: AccountOperationKind,
     /// How much.
+    #[schema(schema_with = schema::amount)]
     pub amount: Money,
     /// What the account holds now; less than nothing is a debt.
     #[serde(default)]
@@ -234,12 +267,13 @@ impl AccountOperationFields {
 }
 
 /// A bonus as a caller gives it (S76).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BonusFields {
     /// Why.
     pub bonus: BonusKind,
     /// How much.
+    #[schema(schema_with = bonus_amount)]
     pub amount: BonusAmount,
     /// What the client has now.
     #[serde(default)]
@@ -274,7 +308,7 @@ impl BonusFields {
 }
 
 /// A message that staff writes to one client, as a caller gives it (S42).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IndividualFields {
     /// On which channels.
@@ -308,7 +342,7 @@ impl IndividualFields {
 }
 
 /// A code that proves an address, as a caller gives it (S16).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerificationCodeFields {
     /// The client whose address it proves.

@@ -1,11 +1,15 @@
 //! Account operations and bonuses: what happened to a client's money and points.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::money::Money;
+use crate::schema;
 
 /// What happened to a client's account (S22–S24).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountOperationKind {
     /// A prepayment is asked for (S22).
@@ -47,7 +51,7 @@ impl AccountOperationKind {
 }
 
 /// Why a client got a bonus (S76).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BonusKind {
     /// Earned, for example by a visit.
@@ -77,6 +81,29 @@ pub enum BonusAmount {
     Points(u32),
     /// Money.
     Money(Money),
+}
+
+impl PartialSchema for BonusAmount {
+    fn schema() -> RefOr<Schema> {
+        let one = |name: &str, schema: RefOr<Schema>| {
+            ObjectBuilder::new()
+                .property(name, schema)
+                .required(name)
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        OneOfBuilder::new()
+            .description(Some("How much a bonus is: points of the business's own, or money."))
+            .item(one("points", schema::number(0, u32::MAX)))
+            .item(one("money", Ref::from_schema_name(Money::name()).into()))
+            .into()
+    }
+}
+
+impl ToSchema for BonusAmount {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Money::name().into_owned(), Money::schema()));
+        Money::schemas(schemas);
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{OneOfBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::ids::{BookingId, BusinessId, ClientId, LocationId, MessageId, ResourceId, SeriesId, ServiceId};
 use crate::money::Money;
@@ -10,7 +13,7 @@ use crate::timing::{Interval, Timing};
 use crate::zone::Zone;
 
 /// How far a booking has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Made, not yet confirmed by staff.
@@ -47,7 +50,7 @@ impl Status {
 }
 
 /// Whether the client has confirmed that the visit will take place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confirmation {
     /// Nobody asked.
@@ -62,7 +65,7 @@ pub enum Confirmation {
 }
 
 /// Who did something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The client, online.
@@ -101,6 +104,22 @@ enum NotifyWritten {
     Word(String),
 }
 
+impl PartialSchema for Notify {
+    fn schema() -> RefOr<Schema> {
+        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["none", "by_rules"]));
+        OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::Boolean))
+            .item(word)
+            .description(Some(
+                "Whether the client hears of it: `true` sends the sms even where it is switched off, `false` sends none, `\"none\"` silences \
+                 every channel, `\"by_rules\"` is as if nothing were said.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for Notify {}
+
 impl Serialize for Notify {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -127,7 +146,7 @@ impl<'de> Deserialize<'de> for Notify {
 }
 
 /// What happened to a booking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// It was made.
@@ -163,7 +182,7 @@ pub enum EventKind {
 }
 
 /// One thing that happened, kept inside the booking so that planning needs nothing but the booking as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// What.
     pub kind: EventKind,
@@ -179,7 +198,7 @@ pub struct Event {
 }
 
 /// A booking's place in a series of bookings that were made at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Series {
     /// Which series.
     pub id: SeriesId,
@@ -193,7 +212,7 @@ pub struct Series {
 }
 
 /// A message that failed for certain: what lets a cascade go on to its next channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// Which message.
     pub message_id: MessageId,
@@ -214,7 +233,7 @@ pub(crate) fn with_failure(failures: &[Failure], failure: Failure) -> Option<Vec
 }
 
 /// A booking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Booking {
     /// Whose booking.
     pub business_id: BusinessId,

@@ -1,22 +1,27 @@
 //! Businesses (tenants) and their locations.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::contact::Phone;
 use crate::ids::{BusinessId, LocationId, StaffId};
 use crate::messenger::{BotName, WhatsappNumberId, WhatsappTemplate};
 use crate::notification_type::NotificationType;
 use crate::quiet_hours::QuietHours;
+use crate::schema;
 use crate::sms::{SmsLimits, SmsPrice};
 use crate::text::{Link, Name};
 use crate::timing::Interval;
 use crate::zone::Zone;
 
 /// A language we have texts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Locale {
     /// English.
@@ -27,7 +32,7 @@ pub enum Locale {
 }
 
 /// A business: the tenant, with what holds for all of its locations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Business {
     /// The id, part of every key.
     pub id: BusinessId,
@@ -125,6 +130,18 @@ impl<const MIN: u32, const MAX: u32> Minutes<MIN, MAX> {
     }
 }
 
+impl<const MIN: u32, const MAX: u32> PartialSchema for Minutes<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        schema::number(MIN, MAX)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> ToSchema for Minutes<MIN, MAX> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("Minutes{MIN}To{MAX}"))
+    }
+}
+
 impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Minutes<MIN, MAX> {
     type Error = InvalidMinutes;
     fn try_from(minutes: u32) -> Result<Self, InvalidMinutes> {
@@ -146,7 +163,7 @@ impl Default for WaitlistHold {
 }
 
 /// A branch of a business.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Location {
     /// Whose it is.
     pub business_id: BusinessId,

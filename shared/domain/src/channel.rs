@@ -1,9 +1,10 @@
 //! Channels: how a message travels.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a message travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// E-mail by SES.

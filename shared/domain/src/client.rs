@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::business::Locale;
 use crate::channel::Channel;
@@ -15,7 +16,7 @@ use crate::text::{DeviceToken, Name};
 use crate::zone::Zone;
 
 /// A client of one business.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Client {
     /// Whose client.
     pub business_id: BusinessId,
@@ -53,7 +54,7 @@ pub struct Client {
 }
 
 /// An address that must not be written to. It holds for as long as the client has this address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suppression {
     /// The e-mail address, the phone in E.164, `whatsapp:` and the phone, or `telegram:` and the chat.
@@ -65,7 +66,7 @@ pub struct Suppression {
 }
 
 /// Why an address is suppressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The client answered STOP.
@@ -77,7 +78,7 @@ pub enum Cause {
 }
 
 /// What the business never wants sent to a client (S44, S45). Beats every other setting (S36).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bans {
     /// Channels never used.
@@ -96,7 +97,7 @@ impl Bans {
 }
 
 /// A phone or tablet with the business's app on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
     /// The id.
     pub id: DeviceId,
@@ -107,7 +108,7 @@ pub struct Device {
 }
 
 /// A push service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
     /// Apple Push Notification service.

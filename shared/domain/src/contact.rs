@@ -1,10 +1,12 @@
 //! Addresses of people: phone numbers and e-mail addresses, and how they look in logs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A phone number in E.164: `+`, then 8 to 15 digits, the first not zero. Source: ITU-T E.164 §6.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(pattern = r"^\+[1-9][0-9]{7,14}$", examples("+351912345678"))]
 pub struct Phone(String);
 
 /// Why a text is not a phone number.
@@ -51,8 +53,13 @@ impl From<Phone> for String {
 
 /// An e-mail address as SES takes it: ASCII, at most 320 characters, one `@`, a dot in the domain, no spaces or controls.
 /// Whether it exists only a delivery can tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(
+    max_length = 320,
+    pattern = r"^[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+(\.[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+)*@[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+(\.[!#$%&'*+\-/0-9=?A-Z^_`a-z{|}~]+)+$",
+    examples("ana@example.com")
+)]
 pub struct Email(String);
 
 /// Why a text is not an e-mail address.

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::business::Locale;
 use crate::channel::Channel;
@@ -12,7 +13,7 @@ use crate::ids::{BookingId, BusinessId, ClientId, EntryId, OccasionId};
 pub const WHATSAPP_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// One thing that was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     /// Whose client.
     pub business_id: BusinessId,
@@ -40,7 +41,7 @@ pub struct Entry {
 }
 
 /// Who wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// The client.
@@ -50,7 +51,7 @@ pub enum Author {
 }
 
 /// What a client's words ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// Write to me no more on this channel.

@@ -32,6 +32,7 @@ pub mod recipient;
 pub mod reconcile;
 pub mod resource;
 pub mod rule;
+pub mod schema;
 pub mod sms;
 pub mod staff;
 pub mod subject;

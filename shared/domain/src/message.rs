@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::channel::Channel;
 use crate::ids::{BusinessId, CheckId, Digest16, MessageId};
@@ -70,7 +71,7 @@ impl std::fmt::Write for Hashing {
 }
 
 /// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageStatus {
     /// Waits for its time.
@@ -116,7 +117,7 @@ impl MessageStatus {
 }
 
 /// Why a message was suppressed or failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The booking no longer calls for it.
@@ -170,7 +171,7 @@ pub enum Reason {
 }
 
 /// A claim on a message that is being sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lease {
     /// Until when (UTC, wall clock) the invocation may be at work.
     pub until: Timestamp,
@@ -179,7 +180,7 @@ pub struct Lease {
 }
 
 /// A message in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     /// Whose.
     pub business_id: BusinessId,
@@ -245,7 +246,7 @@ pub struct Message {
 }
 
 /// What a check looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
     /// The visit has begun and the client is not marked arrived.
@@ -261,7 +262,7 @@ pub enum CheckKind {
 }
 
 /// A check in the ledger: a timer, so that planning can find and withdraw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckRow {
     /// Whose.
     pub business_id: BusinessId,

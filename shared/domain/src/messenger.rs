@@ -16,6 +16,7 @@ text!(
     #[derive(Debug)]
     /// The number a business writes from by WhatsApp, as AWS End User Messaging Social names it. The operator assigns it: whoever knows
     /// it could write in its name. <https://docs.aws.amazon.com/social-messaging/latest/APIReference/API_SendWhatsAppMessage.html>
+    #[schema(pattern = "^phone-number-id-[0-9A-Za-z_]{1,64}$")]
     WhatsappNumberId,
     InvalidWhatsappNumberId,
     "expected an id such as \"phone-number-id-976c72a700aac43eaf573ae050example\"",
@@ -25,6 +26,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// The name of a message template as WhatsApp approved it: 1 to 512 of `a-z`, `0-9`, `_`.
+    #[schema(pattern = "^[0-9a-z_]{1,512}$")]
     WhatsappTemplateName,
     InvalidWhatsappTemplateName,
     "expected 1 to 512 small letters, digits and underscores, as WhatsApp approved it",
@@ -34,6 +36,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// A language of a WhatsApp template, such as `en` or `pt_PT`.
+    #[schema(pattern = "^[0-9A-Za-z_]{1,10}$")]
     LanguageCode,
     InvalidLanguageCode,
     "expected a language code such as \"en\" or \"en_US\"",
@@ -43,6 +46,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// A Telegram bot's name, without the `@`: 5 to 32 letters, digits and underscores. <https://core.telegram.org/bots/features#botfather>
+    #[schema(pattern = "^[0-9A-Za-z_]{5,32}$")]
     BotName,
     InvalidBotName,
     "expected a bot's name without the @, such as \"aurora_salon_bot\"",
@@ -51,12 +55,14 @@ text!(
 
 text!(
     /// The chat with a person in Telegram: a number. A bot can only write to who has written to it. <https://core.telegram.org/bots/api#chat>
+    #[schema(pattern = "^-?[1-9][0-9]{0,18}$")]
     ChatId, InvalidChatId, "expected a Telegram chat id: a whole number",
     |text| text.parse::<i64>().is_ok_and(|id| id != 0)
 );
 
 text!(
     /// What lets us speak for a Telegram bot. Its `Debug` does not show it, so that no log does.
+    #[schema(pattern = "^[0-9]{1,20}:[0-9A-Za-z_-]{20,100}$")]
     BotToken, InvalidBotToken, "expected a bot token such as \"110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw\"",
     |text| text.split_once(':').is_some_and(|(id, secret)| {
         is_word(id, 20)
@@ -98,6 +104,7 @@ pub struct WhatsappTemplate {
     pub languages: BTreeMap<Locale, LanguageCode>,
     /// What goes into the places of its body, in their order: texts with variables as in any template, at most 20.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub parameters: Vec<String>,
     /// Whether its first two buttons are quick replies that confirm and decline the visit (S66).
     #[serde(default)]

@@ -1,11 +1,12 @@
 //! Notification types: what a message is about.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! types {
     ($($(#[$doc:meta])* $variant:ident $name:literal $audience:ident;)*) => {
         /// What a message is about (SPEC §3).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum NotificationType {
             $($(#[$doc])* $variant,)*

@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::account::{AccountOperationKind, BonusAmount, BonusKind};
 use crate::booking::{Failure, Notify, Source, with_failure};
@@ -16,7 +17,7 @@ use crate::text::{Code, Letter, Name};
 use crate::zone::Zone;
 
 /// A reason to write to one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Occasion {
     /// Whose.
     pub business_id: BusinessId,
@@ -53,7 +54,7 @@ pub struct Occasion {
 }
 
 /// What an occasion is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum About {
     /// Something happened on the client's account (S22–S24).

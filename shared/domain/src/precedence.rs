@@ -1,6 +1,7 @@
 //! Precedence: which of all that is set about a message prevails, strongest first (SPEC §4).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::booking::Notify;
 use crate::channel::Channel;
@@ -9,7 +10,7 @@ use crate::message::Reason;
 use crate::notification_type::NotificationType;
 
 /// The levels, strongest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// 1. The address is suppressed: STOP, a hard bounce or a complaint.

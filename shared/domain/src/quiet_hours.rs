@@ -3,6 +3,9 @@
 use jiff::civil::Time;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::channel::Channel;
 use crate::timing::wall_time;
@@ -18,10 +21,17 @@ pub struct QuietHours {
     channels: Vec<Channel>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = QuietHours)]
+/// A window of wall times in which messages wait. It includes `from` and excludes `until`, which differs from it; where `from` is later, it
+/// runs over midnight.
 struct Written {
+    /// `HH:MM`.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", examples("23:00"))]
     from: String,
+    /// `HH:MM`.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", examples("08:00"))]
     until: String,
     /// Which channels wait; all that interrupt people unless said otherwise.
     #[serde(default = "interrupting")]
@@ -77,6 +87,18 @@ impl QuietHours {
         })?;
         let ends = zone.instant(day.checked_add(night).ok()?.to_datetime(self.until))?;
         (instant < ends).then_some(Window { opens, ends })
+    }
+}
+
+impl PartialSchema for QuietHours {
+    fn schema() -> RefOr<Schema> {
+        Written::schema()
+    }
+}
+
+impl ToSchema for QuietHours {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Written::schemas(schemas);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Recipients: who a message goes to, and how they may be reached.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::business::Locale;
 use crate::channel::Channel;
@@ -13,7 +14,7 @@ use crate::text::Name;
 use crate::zone::Zone;
 
 /// Who a message goes to. In JSON one field, `client_id` or `staff_id`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Recipient {
     /// A client.
     #[serde(rename = "client_id")]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::{BookingId, BusinessId, LocationId, ResourceId, ServiceId, StaffId};
 use crate::money::Money;
@@ -11,7 +12,7 @@ use crate::text::Name;
 use crate::timing::Interval;
 
 /// What a resource is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
     /// A person who serves clients.
@@ -23,7 +24,7 @@ pub enum ResourceKind {
 }
 
 /// A specialist, a piece of equipment or a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Resource {
     /// Whose it is.
     pub business_id: BusinessId,
@@ -46,7 +47,7 @@ pub struct Resource {
 }
 
 /// A resource's own rules from one version of the business's rules on. A booking is planned by those of its own version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Overrides {
     /// From which version on.
     pub since: u64,
@@ -79,7 +80,7 @@ impl Resource {
 }
 
 /// What is booked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Service {
     /// Whose it is.
     pub business_id: BusinessId,

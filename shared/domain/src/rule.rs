@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::booking::Source;
 use crate::channel::Channel;
@@ -15,12 +16,13 @@ use crate::resource::ResourceKind;
 use crate::timing::Timing;
 
 /// The settings of one notification type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Off: nothing of this type is sent (S13, S60).
     pub enabled: bool,
     /// When, and on which channels. A reminder may have many; an event's message usually one.
+    #[schema(max_items = 10)]
     pub steps: Vec<RuleStep>,
     /// Whether a step goes out on all of its channels, or on the first that works (S4).
     #[serde(default)]
@@ -28,6 +30,7 @@ pub struct Rule {
     /// In a cascade: minutes, 1 to 4320, after which a message that shows no delivery gives way to the next channel (S4). None: only one that
     /// failed for certain does. Push and Telegram never show a delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4320)]
     pub next_after_minutes: Option<u32>,
     /// What to do when a booking is made after a step's time has passed.
     #[serde(default)]
@@ -48,12 +51,13 @@ fn yes() -> bool {
 }
 
 /// One timing of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleStep {
     /// When.
     pub timing: Timing,
     /// On which channels; a cascade takes them in this order.
+    #[schema(min_items = 1)]
     pub channels: Vec<Channel>,
     /// Only for bookings made by these; none means by anybody. So a booking made online may get other channels than one made by
     /// staff (S17, S19, S29).
@@ -62,7 +66,7 @@ pub struct RuleStep {
 }
 
 /// How a step uses its channels (S4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// One message on each.
@@ -73,7 +77,7 @@ pub enum Strategy {
 }
 
 /// What to do with a step whose time has passed when the booking is made or moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatePolicy {
     /// Send if less than a third of the lead was missed and the visit has not begun.
@@ -86,7 +90,7 @@ pub enum LatePolicy {
 }
 
 /// What to do when quiet hours end after a message's use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuietPolicy {
     /// Send just before the quiet hours begin, if that is still ahead; else suppress.
@@ -99,7 +103,7 @@ pub enum QuietPolicy {
 }
 
 /// How a booking can end without a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Cancelled by the client or by staff.

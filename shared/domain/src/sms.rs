@@ -1,9 +1,11 @@
 //! What an sms costs: its encoding, its segments, and a price from the business's table (S65, S68).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::Phone;
 use crate::money::{Currency, Money};
+use crate::schema;
 
 /// The basic character set of GSM 03.38 (3GPP TS 23.038 §6.2.1): one septet each. The escape code is left out, for it
 /// is no character of its own.
@@ -14,7 +16,7 @@ const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæ
 const GSM_EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 /// How an sms is encoded on the air.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// The default alphabet of GSM: 160 septets in one segment, 153 in each of several.
@@ -24,7 +26,7 @@ pub enum Encoding {
 }
 
 /// The size of an sms (S65).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Parts {
     /// How it is encoded.
     pub encoding: Encoding,
@@ -74,27 +76,32 @@ fn pack(characters: impl Iterator<Item = usize>, alone: usize, joined: usize) ->
 }
 
 /// What the business pays for sms to numbers that begin with a prefix (S68).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmsPrice {
     /// The beginning of the number in E.164, such as `+351`.
+    #[schema(pattern = r"^\+[0-9]{1,7}$", examples("+351"))]
     pub prefix: String,
     /// The price of a thousand segments, for a single one may cost less than a minor unit.
+    #[schema(schema_with = schema::amount)]
     pub per_thousand: Money,
 }
 
 /// What a business allows itself and others in sms. Against bills that grow unseen, and against those who have codes sent to numbers they earn by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmsLimits {
     /// The beginnings of numbers that sms go to, such as `+351`; none of them means every number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 250, pattern = r"^\+[0-9]{1,7}$")]
     pub countries: Vec<String>,
     /// The most that sms may cost in a calendar month (UTC), by the price table, whose currency it must have. Beyond it sms wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::optional_amount)]
     pub per_month: Option<Money>,
     /// The most sms one number gets in a UTC day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000)]
     pub per_number_and_day: Option<u32>,
 }
 
@@ -112,7 +119,7 @@ impl SmsLimits {
 }
 
 /// What an sms will cost, as far as the table knows (S68).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Estimate {
     /// Thousandths of a minor unit: 4500 is 4.5 cents.
     pub thousandths: i64,

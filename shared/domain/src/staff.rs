@@ -1,6 +1,7 @@
 //! Staff members: who is told about bookings on the business's side (S33).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::business::Locale;
 use crate::client::Device;
@@ -10,7 +11,7 @@ use crate::text::Name;
 use crate::zone::Zone;
 
 /// A staff member of one business. Resources name the staff who serve with them, locations name their managers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StaffMember {
     /// Whose staff.
     pub business_id: BusinessId,

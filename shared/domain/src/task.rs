@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
 
-use crate::ids::{BusinessId, ClientId, MessageId, TaskId};
+use crate::ids::{BookingId, BusinessId, ClientId, MessageId, OccasionId, TaskId};
 use crate::subject::SubjectId;
 
 /// Something a person should look at.
@@ -18,6 +20,7 @@ pub struct Task {
     pub kind: TaskKind,
     /// The booking or the occasion it is about, if it is about one.
     #[serde(flatten)]
+    #[schema(schema_with = subject_if_any)]
     pub subject: Option<SubjectId>,
     /// The clients it is about.
     pub client_ids: Vec<ClientId>,
@@ -35,6 +38,14 @@ pub struct Task {
     /// How it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
+}
+
+/// One of the fields of a [`SubjectId`], or none.
+fn subject_if_any() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .property("booking_id", Ref::from_schema_name(BookingId::name()))
+        .property("occasion_id", Ref::from_schema_name(OccasionId::name()))
+        .into()
 }
 
 /// What a task is about.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A text with rules of its own. It is trimmed before it is looked at. What a type says of itself (`Debug`, which a secret must not derive, and
+/// A text with rules of its own, which hold for it as it is given and as it is kept: trimmed. What a type says of itself (`Debug`, which a secret must not derive, and
 /// what the OpenAPI document may say of its length and characters) stands above its name.
 macro_rules! text {
     ($(#[$meta:meta])* $name:ident, $error:ident, $expected:literal, $fits:expr) => {
@@ -27,9 +27,9 @@ macro_rules! text {
         impl TryFrom<String> for $name {
             type Error = $error;
             fn try_from(text: String) -> Result<Self, $error> {
-                let text = text.trim().to_owned();
                 let fits: fn(&str) -> bool = $fits;
-                if fits(&text) { Ok(Self(text)) } else { Err($error) }
+                let trimmed = text.trim();
+                if fits(&text) && fits(trimmed) { Ok(Self(trimmed.to_owned())) } else { Err($error) }
             }
         }
 
@@ -52,6 +52,11 @@ pub(crate) use text;
 text!(
     #[derive(Debug)]
     /// A name: 1 to 200 characters on one line.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     Name,
     InvalidName,
     "expected 1 to 200 characters on one line",
@@ -61,6 +66,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// Notes: at most 2000 characters, lines allowed.
+    #[schema(max_length = 2000)]
     Notes,
     InvalidNotes,
     "expected at most 2000 characters",
@@ -70,6 +76,11 @@ text!(
 text!(
     #[derive(Debug)]
     /// A text that staff writes to a client: 1 to 1000 characters, lines allowed.
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
+    )]
     Letter,
     InvalidLetter,
     "expected 1 to 1000 characters",
@@ -79,6 +90,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// A link that starts with `https://`, at most 500 printable ASCII characters.
+    #[schema(max_length = 500, pattern = "^https://[!-~]+$", examples("https://salon.example/booking"))]
     Link,
     InvalidLink,
     "expected a link that starts with https://, at most 500 characters",
@@ -90,6 +102,7 @@ text!(
 text!(
     #[derive(Debug)]
     /// A token that a push service gave an app: 1 to 2048 printable ASCII characters.
+    #[schema(max_length = 2048, pattern = "^[!-~]+$")]
     DeviceToken,
     InvalidDeviceToken,
     "expected 1 to 2048 printable ASCII characters",
@@ -98,6 +111,7 @@ text!(
 
 text!(
     /// A code that proves an address (S16): 4 to 10 ASCII letters or digits. Its `Debug` does not show it, so that no log does.
+    #[schema(pattern = "^[0-9A-Za-z]{4,10}$")]
     Code, InvalidCode, "expected 4 to 10 letters or digits",
     |text| (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 );

@@ -3,7 +3,11 @@
 use jiff::civil::Time;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
+use crate::schema;
 use crate::zone::Zone;
 
 /// When a message is due. Written, in the API and in the tables, as text:
@@ -56,6 +60,54 @@ enum Unit {
 
 /// The longest interval: 366 days, in minutes.
 const LONGEST_MINUTES: u64 = 366 * 24 * 60;
+
+/// What a day count is like: 1 to 366.
+macro_rules! days {
+    () => {
+        "([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6])d"
+    };
+}
+
+/// What an [`Interval`] is like: 1 to 527040 minutes, 1 to 8784 hours, 1 to 366 days.
+macro_rules! interval {
+    () => {
+        concat!(
+            "(([1-9][0-9]{0,4}|[1-4][0-9]{5}|5[01][0-9]{4}|52[0-6][0-9]{3}|5270[0-3][0-9]|527040)m",
+            "|([1-9][0-9]{0,2}|[1-7][0-9]{3}|8[0-6][0-9]{2}|87[0-7][0-9]|878[0-4])h|",
+            days!(),
+            ")"
+        )
+    };
+}
+
+const INTERVAL: &str = concat!("^", interval!(), "$");
+
+const TIMING: &str = concat!(
+    "^(immediately|per service|",
+    interval!(),
+    " (after|before start|after start|after end)|at ([01][0-9]|2[0-3]):[0-5][0-9] (on the day|",
+    days!(),
+    " before))$"
+);
+
+impl PartialSchema for Interval {
+    fn schema() -> RefOr<Schema> {
+        let words = "A length of time, a minute to 366 days: `10m`, `24h`, `21d`. Days keep the wall time across a change of the clocks.";
+        schema::text(words, INTERVAL, "24h")
+    }
+}
+
+impl ToSchema for Interval {}
+
+impl PartialSchema for Timing {
+    fn schema() -> RefOr<Schema> {
+        let words = "When a message is due: `immediately`; `10m after` the event; `24h before start`, `10m after start`, `2h after end`; \
+            `at 09:00 on the day`, `at 18:00 1d before`; `per service`, after the end, by the interval of the booking, else of the service.";
+        schema::text(words, TIMING, "24h before start")
+    }
+}
+
+impl ToSchema for Timing {}
 
 /// Why a text is not a timing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::{BusinessId, ClientId, LocationId, OccasionId, ResourceId, ServiceId, WaitlistEntryId};
 
 /// A client's place on the waitlist. Who came first is asked first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitlistEntry {
     /// Whose waitlist.
     pub business_id: BusinessId,
@@ -33,7 +34,7 @@ pub struct WaitlistEntry {
 }
 
 /// How a place on the waitlist stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitlistStatus {
     /// Waits for a time.

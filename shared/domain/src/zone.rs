@@ -4,9 +4,11 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An IANA time zone that is known to exist, such as `Europe/Lisbon`. Serialized as its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = "time-zone", examples("Europe/Lisbon"))]
 pub struct Zone(pub(crate) TimeZone);
 
 /// Why a text is not a time zone.

@@ -1,49 +1,59 @@
 //! Bookings, and what is done to them.
 
 use app::change_booking::{BookingPatch, Change, Manner, change_booking};
-use app::create_booking::{By, NewBooking, When, create_booking};
-use app::dry_run::{dry_run_booking, dry_run_change};
+use app::create_booking::{By, MadeBooking, NewBooking, When, create_booking};
+use app::dry_run::{DryRun, dry_run_booking, dry_run_change};
 use app::edit_catalogue::get;
 use app::ports::{Item, Key};
-use app::timeline::{Planned, timeline};
+use app::timeline::{Planned, Timeline, timeline};
 use aws::tables::Tables;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use axum::routing::{get as reading, post};
-use axum::{Json, Router};
-use domain::booking::Notify;
+use domain::booking::{Booking, Notify};
 use domain::ids::BookingId;
 use domain::subject::SubjectId;
 use runtime::RandomIds;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, Routes, Store, created, id, ok};
+use super::{Answer, Either, Store, created, id, ok};
 use crate::call::{Call, Caller, Parameters};
+use crate::examples;
+use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
-pub fn routes() -> Routes {
-    Router::new()
-        .route("/v1/bookings", post(post_booking))
-        .route("/v1/bookings/{id}", reading(get_booking).patch(patch_booking))
-        .route("/v1/bookings/{id}/confirm", post(confirm))
-        .route("/v1/bookings/{id}/reschedule", post(reschedule))
-        .route("/v1/bookings/{id}/cancel", post(cancel))
-        .route("/v1/bookings/{id}/arrive", post(arrive))
-        .route("/v1/bookings/{id}/complete", post(complete))
-        .route("/v1/bookings/{id}/no-show", post(no_show))
-        .route("/v1/bookings/{id}/request-confirmation", post(request_confirmation))
-        .route("/v1/bookings/{id}/confirmation", post(post_confirmation))
-        .route("/v1/bookings/{id}/timeline", reading(get_timeline))
+pub fn operations<T: Target>(target: T) -> T {
+    operations!(target; post_booking, get_booking, patch_booking, confirm, reschedule, cancel, arrive, complete, no_show, request_confirmation, post_confirmation, get_timeline)
 }
 
 /// Whether to say only what a request would set off.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Tried {
+    /// Writes nothing: the answer is the timeline it would have.
     #[serde(default)]
+    #[param(required = false)]
     dry_run: bool,
 }
 
+/// Make a booking
+///
+/// One that the client makes online is pending until staff confirms it; one that staff makes is confirmed. Two bookings never share a
+/// resource's time beyond its capacity. The answer to staff warns where a client was told of another booking like it a short time ago.
+#[utoipa::path(
+    post, path = "/v1/bookings", tag = "bookings", params(Tried),
+    request_body(content = NewBooking, example = json!({
+        "location_id": examples::LOCATION, "resource_id": examples::RESOURCE, "service_id": examples::SERVICE,
+        "client_ids": [examples::CLIENT], "start": "2027-03-02T10:00", "source": "staff", "notify": true,
+        "notes": "First visit", "price": { "minor": 3500, "currency": "EUR" }, "reminders": ["24h before start", "2h before start"]
+    })),
+    responses(
+        (status = 201, description = "The booking, made.", body = MadeBooking, headers(("ETag" = String), ("Location" = String))),
+        (status = 200, description = "With `dry_run`: the timeline it would have.", body = DryRun)
+    )
+)]
 async fn post_booking(
     State(store): Store,
     Parameters(tried): Parameters<Tried>,
@@ -57,6 +67,13 @@ async fn post_booking(
     Ok(created(&format!("/v1/bookings/{}", done.value.booking.id), done.etag, &done.value))
 }
 
+/// Get a booking
+///
+/// Its `ETag` is its revision, which rises with every change that matters to messages.
+#[utoipa::path(
+    get, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path)),
+    responses((status = 200, description = "The booking.", body = Booking, headers(("ETag" = String))))
+)]
 async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
     let key = Key::Booking(caller.business_id, id(&booking, "booking")?);
     match get(&*store, key, "booking").await?.value {
@@ -78,6 +95,14 @@ async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>,
     Ok(ok(done.etag, &done.value))
 }
 
+/// Confirm a booking
+///
+/// By staff: from `pending`.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/confirm", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "notify": true })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn confirm(
     State(store): Store,
     Path(booking): Path<String>,
@@ -87,6 +112,14 @@ async fn confirm(
     change(&store, &booking, tried, call, Change::Confirm).await
 }
 
+/// Cancel a booking
+///
+/// From `pending` or `confirmed`. The time that comes free is offered to the waitlist.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/cancel", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "by": "online" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn cancel(
     State(store): Store,
     Path(booking): Path<String>,
@@ -96,6 +129,14 @@ async fn cancel(
     change(&store, &booking, tried, call, Change::Cancel).await
 }
 
+/// Mark a client arrived
+///
+/// From `pending` or `confirmed`; corrects a no-show too.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/arrive", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "by": "staff" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn arrive(
     State(store): Store,
     Path(booking): Path<String>,
@@ -105,6 +146,14 @@ async fn arrive(
     change(&store, &booking, tried, call, Change::Arrive).await
 }
 
+/// Complete a booking
+///
+/// The visit is over: from `arrived`.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/complete", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "notify": "none" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn complete(
     State(store): Store,
     Path(booking): Path<String>,
@@ -114,6 +163,14 @@ async fn complete(
     change(&store, &booking, tried, call, Change::Complete).await
 }
 
+/// Mark a no-show
+///
+/// The client did not come: from `pending` or `confirmed`.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/no-show", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "notify": "by_rules" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn no_show(
     State(store): Store,
     Path(booking): Path<String>,
@@ -124,18 +181,30 @@ async fn no_show(
 }
 
 /// A new time for a booking.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTime {
+    /// When it starts.
     start: When,
+    /// When it ends; without it, it stays as long as it was.
     #[serde(default)]
     end: Option<When>,
+    /// Whether the client is told.
     #[serde(default)]
     notify: Notify,
+    /// Who does it.
     #[serde(default)]
     by: By,
 }
 
+/// Move a booking
+///
+/// To another time of its resource. What was planned for the old time is planned anew.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/reschedule", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = NewTime, example = json!({ "start": "2027-03-03T15:30", "by": "online" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn reschedule(
     State(store): Store,
     Path(booking): Path<String>,
@@ -147,6 +216,14 @@ async fn reschedule(
     change(&store, &booking, tried, call, Change::Reschedule { start, end }).await
 }
 
+/// Ask the client to confirm
+///
+/// Now, whatever the rule says.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/request-confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = Manner, example = json!({ "notify": true })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn request_confirmation(
     State(store): Store,
     Path(booking): Path<String>,
@@ -157,25 +234,44 @@ async fn request_confirmation(
 }
 
 /// What the client says when asked to confirm.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Confirmation {
+struct ClientAnswer {
+    /// Whether the client will come.
     confirmed: bool,
+    /// Who says so.
     #[serde(default)]
     by: By,
 }
 
+/// Take the client's answer
+///
+/// What the client says when asked to confirm. A client who declines still has the booking until somebody cancels it.
+#[utoipa::path(
+    post, path = "/v1/bookings/{id}/confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = ClientAnswer, example = json!({ "confirmed": true, "by": "online" })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn post_confirmation(
     State(store): Store,
     Path(booking): Path<String>,
     Parameters(tried): Parameters<Tried>,
-    call: Call<Confirmation>,
+    call: Call<ClientAnswer>,
 ) -> Answer {
-    let Confirmation { confirmed, by } = call.body;
+    let ClientAnswer { confirmed, by } = call.body;
     let call = call.with(Manner { notify: Notify::default(), by });
     change(&store, &booking, tried, call, Change::Answer(confirmed)).await
 }
 
+/// Change a booking
+///
+/// What it consists of at its present time; what is left out stays as it is, and what can be without is taken away by null. Notes and
+/// price tell nobody anything.
+#[utoipa::path(
+    patch, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    request_body(content = BookingPatch, example = json!({ "service_id": examples::SERVICE, "notes": "Allergic to ammonia", "notify": false })),
+    responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
+)]
 async fn patch_booking(
     State(store): Store,
     Path(booking): Path<String>,
@@ -187,6 +283,13 @@ async fn patch_booking(
     change(&store, &booking, tried, call, Change::Edit(Box::new(patch))).await
 }
 
+/// Get a booking's timeline
+///
+/// Every message sent, planned and withheld, with the checks it went through, and the checks that are to come.
+#[utoipa::path(
+    get, path = "/v1/bookings/{id}/timeline", tag = "bookings", params(("id" = BookingId, Path)),
+    responses((status = 200, description = "The timeline.", body = Timeline, headers(("ETag" = String))))
+)]
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
     let subject = SubjectId::Booking(id(&booking, "booking")?);
     let timeline = timeline(&*store, &caller.business_id, &subject, caller.now).await?;

@@ -6,25 +6,29 @@ use app::edit_catalogue::{
 use app::edit_settings::Settings;
 use app::error::AppError;
 use app::ports::{Item, Key, Kind};
-use axum::Router;
+use app::preview_settings::Preview;
 use axum::extract::{Path, State};
-use axum::routing::get as reading;
+use domain::business::Location;
 use domain::ids::{LocationId, ResourceId, ServiceId};
+use domain::resource::{Resource, Service};
 
 use super::settings::{Changed, How, change_settings};
-use super::{Answer, PageParameters, Routes, Store, id, made, new, page, shown};
+use super::{Answer, Either, PageOf, PageParameters, Store, id, made, new, page, shown};
 use crate::call::{Call, Caller, Parameters};
+use crate::examples;
+use crate::operations::{Target, operations};
 
-pub fn routes() -> Routes {
-    Router::new()
-        .route("/v1/locations", reading(list_locations).post(post_location))
-        .route("/v1/locations/{id}", reading(get_location).put(put_location))
-        .route("/v1/resources", reading(list_resources).post(post_resource))
-        .route("/v1/resources/{id}", reading(get_resource).put(put_resource))
-        .route("/v1/services", reading(list_services).post(post_service))
-        .route("/v1/services/{id}", reading(get_service).put(put_service))
+pub fn operations<T: Target>(target: T) -> T {
+    operations!(target; list_locations, post_location, get_location, put_location, list_resources, post_resource, get_resource, put_resource, list_services, post_service, get_service, put_service)
 }
 
+/// List locations
+///
+/// Branches of the business.
+#[utoipa::path(
+    get, path = "/v1/locations", tag = "locations", params(PageParameters),
+    responses((status = 200, description = "A page of locations.", body = PageOf<Location>))
+)]
 async fn list_locations(
     State(store): Store,
     caller: Caller,
@@ -33,17 +37,45 @@ async fn list_locations(
     page(&store, &caller, Kind::Locations, page_of).await
 }
 
+/// Create a location
+///
+/// A branch of the business. Without a zone it has that of the business.
+#[utoipa::path(
+    post, path = "/v1/locations", tag = "locations",
+    request_body(content = LocationFields, example = json!({
+        "name": "Chiado", "zone": "Europe/Lisbon", "address": "Rua Garrett 12, Lisboa", "map_url": "https://maps.example/aurora",
+        "quiet_hours": { "from": "22:00", "until": "09:00" }, "manager_ids": [examples::STAFF]
+    })),
+    responses((status = 201, description = "The location, made.", body = Location, headers(("ETag" = String), ("Location" = String))))
+)]
 async fn post_location(State(store): Store, call: Call<LocationFields>) -> Answer {
     let location = call.body.clone().with_id(call.caller.business_id.clone(), new()?);
     let needs = call.body.needs(&call.caller.business_id)?;
     made("/v1/locations".into(), create(&*store, call.edit(), Item::Location(location), &needs).await?)
 }
 
+/// Get a location
+#[utoipa::path(
+    get, path = "/v1/locations/{id}", tag = "locations", params(("id" = LocationId, Path)),
+    responses((status = 200, description = "The location.", body = Location, headers(("ETag" = String))))
+)]
 async fn get_location(State(store): Store, caller: Caller, Path(location): Path<String>) -> Answer {
     let key = Key::Location(caller.business_id, id(&location, "location")?);
     shown(get(&*store, key, "location").await?)
 }
 
+/// Change a location
+///
+/// Sets everything of the location: what is left out is taken away. With `dry_run` nothing is written, and the answer says what would become of
+/// the messages of bookings ahead.
+#[utoipa::path(
+    put, path = "/v1/locations/{id}", tag = "locations", params(("id" = LocationId, Path), How),
+    request_body(content = LocationFields, example = json!({
+        "name": "Chiado", "zone": "Europe/Lisbon", "address": "Rua Garrett 12, Lisboa", "map_url": "https://maps.example/aurora",
+        "quiet_hours": { "from": "22:00", "until": "09:00" }, "manager_ids": [examples::STAFF]
+    })),
+    responses((status = 200, description = "The location, changed; or what the change would do.", body = Either<Location, Preview>, headers(("ETag" = String))))
+)]
 async fn put_location(
     State(store): Store,
     Path(location): Path<String>,
@@ -64,6 +96,13 @@ async fn put_location(
     }
 }
 
+/// List resources
+///
+/// Specialists, equipment and rooms.
+#[utoipa::path(
+    get, path = "/v1/resources", tag = "resources", params(PageParameters),
+    responses((status = 200, description = "A page of resources.", body = PageOf<Resource>))
+)]
 async fn list_resources(
     State(store): Store,
     caller: Caller,
@@ -72,17 +111,42 @@ async fn list_resources(
     page(&store, &caller, Kind::Resources, page_of).await
 }
 
+/// Create a resource
+///
+/// Whom or what bookings take up, at a location. It gets the rules that were set for every new resource.
+#[utoipa::path(
+    post, path = "/v1/resources", tag = "resources",
+    request_body(content = ResourceFields, example = json!({
+        "location_id": examples::LOCATION, "name": "Marta", "kind": "specialist", "capacity": 1, "staff_ids": [examples::STAFF]
+    })),
+    responses((status = 201, description = "The resource, made.", body = Resource, headers(("ETag" = String), ("Location" = String))))
+)]
 async fn post_resource(State(store): Store, call: Call<ResourceFields>) -> Answer {
     let needs = call.body.needs(&call.caller.business_id)?;
     let resource = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new())?;
     made("/v1/resources".into(), create_resource(&*store, call.edit(), resource, &needs).await?)
 }
 
+/// Get a resource
+#[utoipa::path(
+    get, path = "/v1/resources/{id}", tag = "resources", params(("id" = ResourceId, Path)),
+    responses((status = 200, description = "The resource.", body = Resource, headers(("ETag" = String))))
+)]
 async fn get_resource(State(store): Store, caller: Caller, Path(resource): Path<String>) -> Answer {
     let key = Key::Resource(caller.business_id, id(&resource, "resource")?);
     shown(get(&*store, key, "resource").await?)
 }
 
+/// Change a resource
+///
+/// Sets everything of the resource but its own rules: what is left out is taken away.
+#[utoipa::path(
+    put, path = "/v1/resources/{id}", tag = "resources", params(("id" = ResourceId, Path)),
+    request_body(content = ResourceFields, example = json!({
+        "location_id": examples::LOCATION, "name": "Marta", "kind": "specialist", "capacity": 1, "staff_ids": [examples::STAFF]
+    })),
+    responses((status = 200, description = "The resource, changed.", body = Resource, headers(("ETag" = String))))
+)]
 async fn put_resource(
     State(store): Store,
     Path(resource): Path<String>,
@@ -101,6 +165,13 @@ async fn put_resource(
     shown(update(&*store, call.edit(), key, &call.body.needs(business_id)?, change).await?)
 }
 
+/// List services
+///
+/// What is booked.
+#[utoipa::path(
+    get, path = "/v1/services", tag = "services", params(PageParameters),
+    responses((status = 200, description = "A page of services.", body = PageOf<Service>))
+)]
 async fn list_services(
     State(store): Store,
     caller: Caller,
@@ -109,16 +180,41 @@ async fn list_services(
     page(&store, &caller, Kind::Services, page_of).await
 }
 
+/// Create a service
+///
+/// What is booked: how long a visit takes, its price, and after how long clients are invited again.
+#[utoipa::path(
+    post, path = "/v1/services", tag = "services",
+    request_body(content = ServiceFields, example = json!({
+        "name": "Haircut", "duration_minutes": 45, "price": { "minor": 3500, "currency": "EUR" }, "rebooking_after": "28d"
+    })),
+    responses((status = 201, description = "The service, made.", body = Service, headers(("ETag" = String), ("Location" = String))))
+)]
 async fn post_service(State(store): Store, call: Call<ServiceFields>) -> Answer {
     let service = call.body.clone().with_id(call.caller.business_id.clone(), new()?)?;
     made("/v1/services".into(), create(&*store, call.edit(), Item::Service(service), &[]).await?)
 }
 
+/// Get a service
+#[utoipa::path(
+    get, path = "/v1/services/{id}", tag = "services", params(("id" = ServiceId, Path)),
+    responses((status = 200, description = "The service.", body = Service, headers(("ETag" = String))))
+)]
 async fn get_service(State(store): Store, caller: Caller, Path(service): Path<String>) -> Answer {
     let key = Key::Service(caller.business_id, id(&service, "service")?);
     shown(get(&*store, key, "service").await?)
 }
 
+/// Change a service
+///
+/// Sets everything of the service: what is left out is taken away. Bookings that are made keep their end and their price.
+#[utoipa::path(
+    put, path = "/v1/services/{id}", tag = "services", params(("id" = ServiceId, Path)),
+    request_body(content = ServiceFields, example = json!({
+        "name": "Haircut", "duration_minutes": 45, "price": { "minor": 3500, "currency": "EUR" }, "rebooking_after": "28d"
+    })),
+    responses((status = 200, description = "The service, changed.", body = Service, headers(("ETag" = String))))
+)]
 async fn put_service(State(store): Store, Path(service): Path<String>, call: Call<ServiceFields>) -> Answer {
     let service: ServiceId = id(&service, "service")?;
     let business_id = &call.caller.business_id;

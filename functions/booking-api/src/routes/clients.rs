@@ -5,24 +5,26 @@ use app::error::AppError;
 use app::ports::{Item, Key, Kind};
 use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
 use aws::tables::Tables;
-use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::{get as reading, post};
 use domain::client::Client;
 use domain::ids::{ClientId, DeviceId};
 
-use super::{Answer, PageParameters, Routes, Store, id, made, new, page, shown};
+use super::{Answer, PageOf, PageParameters, Store, id, made, new, page, shown};
 use crate::call::{Call, Caller, Parameters};
+use crate::examples;
+use crate::operations::{Target, operations};
 
-pub fn routes() -> Routes {
-    Router::new()
-        .route("/v1/clients", reading(list_clients).post(post_client))
-        .route("/v1/clients/{id}", reading(get_client).put(put_client))
-        .route("/v1/clients/{id}/devices", post(post_device))
-        .route("/v1/clients/{id}/suppressions", post(post_suppression))
-        .route("/v1/clients/{id}/suppressions/remove", post(remove_suppression))
+pub fn operations<T: Target>(target: T) -> T {
+    operations!(target; list_clients, post_client, get_client, put_client, post_device, post_suppression, remove_suppression)
 }
 
+/// List clients
+///
+/// Clients of the business, by id.
+#[utoipa::path(
+    get, path = "/v1/clients", tag = "clients", params(PageParameters),
+    responses((status = 200, description = "A page of clients.", body = PageOf<Client>))
+)]
 async fn list_clients(
     State(store): Store,
     caller: Caller,
@@ -31,16 +33,44 @@ async fn list_clients(
     page(&store, &caller, Kind::Clients, page_of).await
 }
 
+/// Create a client
+///
+/// How a client is reached, and what is never sent. Without consent a client gets no campaigns, and everything else.
+#[utoipa::path(
+    post, path = "/v1/clients", tag = "clients",
+    request_body(content = ClientFields, example = json!({
+        "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
+        "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
+    })),
+    responses((status = 201, description = "The client, made.", body = Client, headers(("ETag" = String), ("Location" = String))))
+)]
 async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
     let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, None);
     made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), &[]).await?)
 }
 
+/// Get a client
+#[utoipa::path(
+    get, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
+    responses((status = 200, description = "The client.", body = Client, headers(("ETag" = String))))
+)]
 async fn get_client(State(store): Store, caller: Caller, Path(client): Path<String>) -> Answer {
     let key = Key::Client(caller.business_id, id(&client, "client")?);
     shown(get(&*store, key, "client").await?)
 }
 
+/// Change a client
+///
+/// Sets everything of the client but devices, the Telegram chat and suppressed addresses: what is left out is taken away. Messages that wait
+/// are planned anew.
+#[utoipa::path(
+    put, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
+    request_body(content = ClientFields, example = json!({
+        "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
+        "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
+    })),
+    responses((status = 200, description = "The client, changed.", body = Client, headers(("ETag" = String))))
+)]
 async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<ClientFields>) -> Answer {
     let client: ClientId = id(&client, "client")?;
     let business_id = &call.caller.business_id;
@@ -55,6 +85,14 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
     shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
+/// Register a client's device
+///
+/// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
+#[utoipa::path(
+    post, path = "/v1/clients/{id}/devices", tag = "clients", params(("id" = ClientId, Path)),
+    request_body(content = DeviceFields, example = json!({ "platform": "fcm", "token": examples::DEVICE_TOKEN })),
+    responses((status = 200, description = "The client, with the device.", body = Client, headers(("ETag" = String))))
+)]
 async fn post_device(State(store): Store, Path(client): Path<String>, call: Call<DeviceFields>) -> Answer {
     let key = Key::Client(call.caller.business_id.clone(), id(&client, "client")?);
     let device: DeviceId = new()?;
@@ -68,6 +106,14 @@ async fn post_device(State(store): Store, Path(client): Path<String>, call: Call
     shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
+/// Suppress an address
+///
+/// The client's present address on a channel must not be written to any more, whatever anybody sets.
+#[utoipa::path(
+    post, path = "/v1/clients/{id}/suppressions", tag = "clients", params(("id" = ClientId, Path)),
+    request_body(content = SuppressionFields, example = json!({ "channel": "sms", "cause": "stop" })),
+    responses((status = 200, description = "The client, with the suppression.", body = Client, headers(("ETag" = String))))
+)]
 async fn post_suppression(
     State(store): Store,
     Path(client): Path<String>,
@@ -77,6 +123,14 @@ async fn post_suppression(
     edit_client(&store, &client, call, |client, fields| suppressed(client, fields, now)).await
 }
 
+/// Take a suppression back
+///
+/// The client's present address on a channel may be written to again.
+#[utoipa::path(
+    post, path = "/v1/clients/{id}/suppressions/remove", tag = "clients", params(("id" = ClientId, Path)),
+    request_body(content = SuppressionEnd, example = json!({ "channel": "sms" })),
+    responses((status = 200, description = "The client, without the suppression.", body = Client, headers(("ETag" = String))))
+)]
 async fn remove_suppression(
     State(store): Store,
     Path(client): Path<String>,

@@ -4,53 +4,69 @@
 use std::collections::HashMap;
 
 use app::edit_catalogue::{BusinessPatch, Edit, Need, get};
-use app::edit_settings::{Apply, RuleChange, Scope, Settings, edit_settings, prevailing_rules};
+use app::edit_settings::{
+    Apply, PrevailingRules, RuleChange, Scope, Settings, edit_settings, prevailing_rules,
+};
 use app::error::AppError;
 use app::once::Done;
-use app::ports::{Item, Key};
-use app::preview_settings::preview_settings;
+use app::ports::{Item, Key, Rollout};
+use app::preview_settings::{Preview, preview_settings};
 use aws::tables::Tables;
+use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use axum::routing::{get as reading, post};
-use axum::{Json, Router};
+use domain::business::Business;
+use domain::ids::ResourceId;
 use domain::notification_type::NotificationType;
+use domain::resource::ResourceKind;
 use domain::rule::Rule;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::json;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{Ref, Required};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::{Answer, Routes, Store, id, ok, plain, shown};
+use super::{Answer, Either, Nothing, Store, id, ok, plain, shown};
 use crate::call::{Call, Caller, Parameters};
+use crate::operations::{In, Target, Under, operations};
 use crate::problem::Problem;
 
-pub fn routes() -> Routes {
-    let routes = Router::new()
-        .route("/v1/business", reading(get_business).patch(patch_business))
-        .route("/v1/rollout", reading(get_rollout));
-    ["/v1", "/v1/resource-kinds/{kind}", "/v1/resources/{id}"].into_iter().fold(routes, |routes, scope| {
-        routes
-            .route(&format!("{scope}/rules"), reading(get_rules))
-            .route(&format!("{scope}/rules/{{type}}"), reading(get_rule).put(put_rule))
-            .route(&format!("{scope}/rules/{{type}}/reset"), post(reset_rule))
-    })
+pub fn operations<T: Target>(target: T) -> T {
+    let target = operations!(target; get_business, patch_business, get_rollout);
+    let target = rules_under::<OfBusiness, T>(target);
+    let target = rules_under::<OfKind, T>(target);
+    rules_under::<OfResource, T>(target)
+}
+
+/// The operations on rules, under one of the scopes that have some.
+fn rules_under<S: Under, T: Target>(target: T) -> T {
+    let target = target.operation::<In<S, __path_get_rules>, _, _>(get_rules);
+    let target = target.operation::<In<S, __path_get_rule>, _, _>(get_rule);
+    let target = target.operation::<In<S, __path_put_rule>, _, _>(put_rule);
+    target.operation::<In<S, __path_reset_rule>, _, _>(reset_rule)
 }
 
 // ------------------------------------------------------------------ changes
 
 /// How a change of the settings is made.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct How {
+    /// Which bookings it is for.
     #[serde(default)]
+    #[param(required = false)]
     apply: Apply,
+    /// Writes nothing: the answer counts the messages that would appear, move and vanish.
     #[serde(default)]
+    #[param(required = false)]
     dry_run: bool,
-    /// Of a dry run: where the answer before ended.
+    /// Of a dry run: what the answer before gave as `next`.
     cursor: Option<String>,
     /// Of a resource's rule: whether every resource made from now on gets it too (S59).
     #[serde(default)]
+    #[param(ignore)]
     apply_to_new_resources: bool,
 }
 
@@ -86,10 +102,32 @@ pub(super) enum Changed {
 
 // ------------------------------------------------------------------ business
 
+/// Get the business
+///
+/// Name, zone, language, sms option and limits, WhatsApp templates, quiet hours, automatic no-show.
+#[utoipa::path(
+    get, path = "/v1/business", tag = "business",
+    responses((status = 200, description = "The business.", body = Business, headers(("ETag" = String))))
+)]
 async fn get_business(State(store): Store, caller: Caller) -> Answer {
     shown(get(&*store, Key::Business(caller.business_id), "business").await?)
 }
 
+/// Change the business
+///
+/// What is left out stays as it is; what can be without is taken away by null. With `dry_run` nothing is written, and the answer says what
+/// would become of the messages of bookings ahead.
+#[utoipa::path(
+    patch, path = "/v1/business", tag = "business", params(How),
+    request_body(content = BusinessPatch, example = json!({
+        "sms_enabled": true, "signature": "Salon Aurora, Chiado", "quiet_hours": { "from": "22:00", "until": "09:00" },
+        "sms_prices": [{ "prefix": "+351", "per_thousand": { "minor": 3500, "currency": "EUR" } }],
+        "sms_limits": { "countries": ["+351"], "per_month": { "minor": 10000, "currency": "EUR" } }, "no_show_after_minutes": 30
+    })),
+    responses((
+        status = 200, description = "The business, changed; or what the change would do.", body = Either<Business, Preview>, headers(("ETag" = String))
+    ))
+)]
 async fn patch_business(
     State(store): Store,
     Parameters(how): Parameters<How>,
@@ -108,6 +146,16 @@ async fn patch_business(
     }
 }
 
+/// Get the rollout
+///
+/// How far the last change of settings for all upcoming bookings has come.
+#[utoipa::path(
+    get, path = "/v1/rollout", tag = "business",
+    responses(
+        (status = 200, description = "The rollout.", body = Rollout, headers(("ETag" = String))),
+        (status = 404, description = "There has been none.", body = Problem, content_type = "application/problem+json")
+    )
+)]
 async fn get_rollout(State(store): Store, caller: Caller) -> Answer {
     let done = get(&*store, Key::Rollout(caller.business_id), "rollout").await?;
     let mut shown = plain(&done.value);
@@ -118,6 +166,55 @@ async fn get_rollout(State(store): Store, caller: Caller) -> Answer {
 }
 
 // ------------------------------------------------------------------ rules
+
+/// The business's own rules.
+struct OfBusiness;
+
+impl Under for OfBusiness {
+    const PREFIX: &'static str = "/v1";
+    const NAME: &'static str = "";
+    const WORDS: &'static str = "";
+
+    fn parameters(_: bool) -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
+/// Those of a kind of resource (S57).
+struct OfKind;
+
+impl Under for OfKind {
+    const PREFIX: &'static str = "/v1/resource-kinds/{kind}";
+    const NAME: &'static str = "_of_kind";
+    const WORDS: &'static str = " of a kind of resource";
+
+    fn parameters(_: bool) -> Vec<Parameter> {
+        let kind =
+            ParameterBuilder::new().name("kind").parameter_in(ParameterIn::Path).required(Required::True);
+        vec![kind.schema(Some(Ref::from_schema_name(ResourceKind::name()))).build()]
+    }
+}
+
+/// Those of one resource (S58).
+struct OfResource;
+
+impl Under for OfResource {
+    const PREFIX: &'static str = "/v1/resources/{id}";
+    const NAME: &'static str = "_of_resource";
+    const WORDS: &'static str = " of a resource";
+
+    fn parameters(writes: bool) -> Vec<Parameter> {
+        let id = ParameterBuilder::new().name("id").parameter_in(ParameterIn::Path).required(Required::True);
+        let id = id.schema(Some(Ref::from_schema_name(ResourceId::name()))).build();
+        let new_too = ParameterBuilder::new()
+            .name("apply_to_new_resources")
+            .parameter_in(ParameterIn::Query)
+            .description(Some("Whether every resource made from now on gets it too."))
+            .schema(Some(bool::schema()))
+            .build();
+        if writes { vec![id, new_too] } else { vec![id] }
+    }
+}
 
 /// Which rules a path names.
 #[derive(Debug)]
@@ -151,11 +248,25 @@ impl Named {
     }
 }
 
+/// List the rules
+///
+/// For every notification type the rule that prevails for bookings made from now on, and where it comes from.
+#[utoipa::path(
+    get, path = "/rules", tag = "rules",
+    responses((status = 200, description = "The rules.", body = PrevailingRules, headers(("ETag" = String))))
+)]
 async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer {
     let rules = prevailing_rules(&*store, &caller.business_id, &named.scope).await?;
     Ok(ok(rules.version, &rules))
 }
 
+/// Get a rule
+///
+/// When a notification type goes out, and on which channels.
+#[utoipa::path(
+    get, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path)),
+    responses((status = 200, description = "The rule.", body = Rule, headers(("ETag" = String))))
+)]
 async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
     let kind = named.kind()?;
     let rules = prevailing_rules(&*store, &caller.business_id, &named.scope).await?;
@@ -164,6 +275,20 @@ async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
     Ok(ok(rules.version, prevailing.rule))
 }
 
+/// Set a rule
+///
+/// Makes a new version of the rules, for bookings made from now on, or with `apply=all_upcoming` for those too that are ahead. With
+/// `dry_run` nothing is written, and the answer says what would become of the messages of bookings ahead.
+#[utoipa::path(
+    put, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path), How),
+    request_body(content = Rule, example = json!({
+        "enabled": true, "steps": [
+            { "timing": "24h before start", "channels": ["push", "email"] },
+            { "timing": "at 18:00 1d before", "channels": ["sms"] }
+        ]
+    })),
+    responses((status = 200, description = "The rule, set; or what the change would do.", body = Either<Rule, Preview>, headers(("ETag" = String))))
+)]
 async fn put_rule(
     State(store): Store,
     named: Named,
@@ -177,12 +302,18 @@ async fn put_rule(
     }
 }
 
+/// Reset a rule
+///
 /// "Set default": what holds without the rule holds again.
+#[utoipa::path(
+    post, path = "/rules/{type}/reset", tag = "rules", params(("type" = NotificationType, Path), How),
+    responses((status = 200, description = "The rule that prevails now; or what the change would do.", body = Either<Rule, Preview>, headers(("ETag" = String))))
+)]
 async fn reset_rule(
     State(store): Store,
     named: Named,
     Parameters(how): Parameters<How>,
-    call: Call<HashMap<String, IgnoredAny>>,
+    call: Call<Nothing>,
 ) -> Answer {
     let (kind, scope) = (named.kind()?, named.scope.clone());
     match change_rule(&store, named, &how, call.edit(), None).await? {

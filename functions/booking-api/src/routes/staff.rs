@@ -3,22 +3,26 @@
 use app::edit_catalogue::{DeviceFields, StaffFields, create, get, update};
 use app::error::AppError;
 use app::ports::{Item, Key, Kind};
-use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::{get as reading, post};
 use domain::ids::{DeviceId, StaffId};
 use domain::staff::StaffMember;
 
-use super::{Answer, PageParameters, Routes, Store, id, made, new, page, shown};
+use super::{Answer, PageOf, PageParameters, Store, id, made, new, page, shown};
 use crate::call::{Call, Caller, Parameters};
+use crate::examples;
+use crate::operations::{Target, operations};
 
-pub fn routes() -> Routes {
-    Router::new()
-        .route("/v1/staff", reading(list_staff).post(post_staff))
-        .route("/v1/staff/{id}", reading(get_staff).put(put_staff))
-        .route("/v1/staff/{id}/devices", post(post_device))
+pub fn operations<T: Target>(target: T) -> T {
+    operations!(target; list_staff, post_staff, get_staff, put_staff, post_staff_device)
 }
 
+/// List staff
+///
+/// Who is told about bookings on the business's side.
+#[utoipa::path(
+    get, path = "/v1/staff", tag = "staff", params(PageParameters),
+    responses((status = 200, description = "A page of staff.", body = PageOf<StaffMember>))
+)]
 async fn list_staff(
     State(store): Store,
     caller: Caller,
@@ -27,16 +31,37 @@ async fn list_staff(
     page(&store, &caller, Kind::Staff, page_of).await
 }
 
+/// Create a staff member
+///
+/// Resources name the staff who serve with them, locations their managers.
+#[utoipa::path(
+    post, path = "/v1/staff", tag = "staff",
+    request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
+    responses((status = 201, description = "The staff member, made.", body = StaffMember, headers(("ETag" = String), ("Location" = String))))
+)]
 async fn post_staff(State(store): Store, call: Call<StaffFields>) -> Answer {
     let staff = call.body.clone().with_id(call.caller.business_id.clone(), new()?, Vec::new());
     made("/v1/staff".into(), create(&*store, call.edit(), Item::Staff(staff), &[]).await?)
 }
 
+/// Get a staff member
+#[utoipa::path(
+    get, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
+    responses((status = 200, description = "The staff member.", body = StaffMember, headers(("ETag" = String))))
+)]
 async fn get_staff(State(store): Store, caller: Caller, Path(staff): Path<String>) -> Answer {
     let key = Key::Staff(caller.business_id, id(&staff, "staff member")?);
     shown(get(&*store, key, "staff member").await?)
 }
 
+/// Change a staff member
+///
+/// Sets everything of the staff member but the devices: what is left out is taken away.
+#[utoipa::path(
+    put, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
+    request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
+    responses((status = 200, description = "The staff member, changed.", body = StaffMember, headers(("ETag" = String))))
+)]
 async fn put_staff(State(store): Store, Path(staff): Path<String>, call: Call<StaffFields>) -> Answer {
     let staff: StaffId = id(&staff, "staff member")?;
     let business_id = &call.caller.business_id;
@@ -50,7 +75,19 @@ async fn put_staff(State(store): Store, Path(staff): Path<String>, call: Call<St
     shown(update(&*store, call.edit(), key, &[], change).await?)
 }
 
-async fn post_device(State(store): Store, Path(staff): Path<String>, call: Call<DeviceFields>) -> Answer {
+/// Register a staff member's device
+///
+/// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
+#[utoipa::path(
+    post, path = "/v1/staff/{id}/devices", tag = "staff", params(("id" = StaffId, Path)),
+    request_body(content = DeviceFields, example = json!({ "platform": "apns", "token": examples::DEVICE_TOKEN })),
+    responses((status = 200, description = "The staff member, with the device.", body = StaffMember, headers(("ETag" = String))))
+)]
+async fn post_staff_device(
+    State(store): Store,
+    Path(staff): Path<String>,
+    call: Call<DeviceFields>,
+) -> Answer {
     let key = Key::Staff(call.caller.business_id.clone(), id(&staff, "staff member")?);
     let device: DeviceId = new()?;
     let change = |before: Option<Item>| match before {

@@ -11,6 +11,7 @@ mod values;
 
 use minijinja::{ErrorKind, Value};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use self::letter::{Block, Letter};
 use self::syntax::Mistake;
@@ -160,7 +161,7 @@ impl Content {
 }
 
 /// What a business has changed of the texts of one type. What is not here is as we deliver it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Templates {
     /// Whose they are.
     pub business_id: BusinessId,
@@ -176,7 +177,7 @@ pub struct Templates {
 }
 
 /// A text of the business, instead of ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnText {
     /// For which channel: any but email. The body of e-mails is fixed (S10).
@@ -186,12 +187,13 @@ pub struct OwnText {
     /// For bookings of one kind of resource only (S57); none means every booking that has no text of its own kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_kind: Option<ResourceKind>,
-    /// The template, 1 to [`MAX_TEXT`] characters. Emoji are welcome (S9).
+    /// The template, 1 to 2000 characters ([`MAX_TEXT`]). Emoji are welcome (S9).
+    #[schema(min_length = 1, max_length = 2000)]
     pub text: String,
 }
 
 /// What a business adds to its e-mails (S11).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InformationBlock {
     /// In which language.
@@ -199,8 +201,9 @@ pub struct InformationBlock {
     /// For bookings of one kind of resource only (S57); none means every booking that has no block of its own kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_kind: Option<ResourceKind>,
-    /// A template, 1 to [`MAX_TEXT`] characters; an empty line divides paragraphs.
+    /// A template, 1 to 2000 characters ([`MAX_TEXT`]); an empty line divides paragraphs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 2000)]
     pub text: Option<String>,
     /// An image. The reader's mail program fetches it; we never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,7 +214,7 @@ pub struct InformationBlock {
 }
 
 /// A link and what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelledLink {
     /// What the reader sees.

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use minijinja::Value;
 use minijinja::value::Object;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::account::{AccountOperationKind, BonusAmount, BonusKind};
 use crate::business::Locale;
@@ -218,7 +219,7 @@ pub struct OfferValues<'a> {
 }
 
 /// What a variable holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VariableKind {
     /// A text.
@@ -236,7 +237,7 @@ pub enum VariableKind {
 }
 
 /// A name that may stand in a text.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Variable {
     /// The name, such as `booking.date`.
     pub name: &'static str,
@@ -245,15 +246,13 @@ pub struct Variable {
     /// What it is, in words.
     pub words: &'static str,
     #[serde(skip)]
-    value: fn(&Values<'_>, Locale) -> Option<Value>,
+    value: Take,
 }
 
-const fn variable(
-    name: &'static str,
-    kind: VariableKind,
-    words: &'static str,
-    value: fn(&Values<'_>, Locale) -> Option<Value>,
-) -> Variable {
+/// Takes a variable's value out of all of them.
+type Take = fn(&Values<'_>, Locale) -> Option<Value>;
+
+const fn variable(name: &'static str, kind: VariableKind, words: &'static str, value: Take) -> Variable {
     Variable { name, kind, words, value }
 }
 
