@@ -94,7 +94,7 @@ impl ChatId {
 
 /// A template that WhatsApp has approved for a type of message, and what we put into its places. WhatsApp lets a business begin a
 /// conversation only by such a template. <https://developers.facebook.com/docs/whatsapp/message-templates>
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WhatsappTemplate {
     /// Its name.

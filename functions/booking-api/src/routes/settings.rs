@@ -56,7 +56,7 @@ fn rules_under<S: Under, T: Target>(target: T) -> T {
 pub(super) struct How {
     /// Which bookings it is for.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     apply: Apply,
     /// Writes nothing: the answer counts the messages that would appear, move and vanish.
     #[serde(default)]

@@ -70,7 +70,7 @@ async fn reset_templates(State(store): Store, Path(kind): Path<String>, call: Ca
 struct Language {
     /// The language of the examples.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     locale: Locale,
 }
 
