@@ -17,14 +17,14 @@ use crate::routes;
 type ProblemOf = (&'static str, fn(writes: bool, named: bool) -> bool, &'static str);
 
 /// Every problem that operations answer with, whatever they do.
-pub(crate) const PROBLEMS: [ProblemOf; 10] = [
+pub(crate) const PROBLEMS: [ProblemOf; 11] = [
     ("400", |writes, _| writes, "The body is not valid JSON."),
+    ("401", |_, _| true, "Nobody: there is no key. Answered by API Gateway."),
     (
-        "401",
+        "403",
         |_, _| true,
-        "Nobody we know: the key is missing, unknown or withdrawn. Answered by API Gateway.",
+        "Somebody we do not know, answered by API Gateway; or somebody whose role does not allow it.",
     ),
-    ("403", |_, _| true, "The role of whoever calls does not allow it."),
     ("404", |_, named| named, "There is no such thing in this business."),
     (
         "409",
@@ -38,6 +38,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 10] = [
         |_, _| true,
         "A field or a parameter holds something that does not fit. `errors` names it and says what was expected.",
     ),
+    ("429", |_, _| true, "Too many requests at a time. Answered by API Gateway: try again in a moment."),
     ("500", |_, _| true, "Something of ours failed."),
     ("503", |_, _| true, "Try again in a moment."),
 ];
@@ -123,14 +124,16 @@ fn described() -> OpenApi {
         .build();
     let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `bk_…`."));
     let components = PROBLEMS.iter().fold(ComponentsBuilder::new(), |components, (status, _, means)| {
+        let content = |schema| ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+        let mut response = Response::builder().description(*means);
         // What API Gateway answers by itself is plain JSON.
-        let (kind, schema) = match *status {
-            "401" => ("application/json", Refusal::name()),
-            _ => ("application/problem+json", Problem::name()),
-        };
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
-        let response = Response::builder().description(*means).content(kind, content).build();
-        components.response(problem_name(status), response)
+        if matches!(*status, "401" | "403" | "413" | "429" | "500" | "503") {
+            response = response.content("application/json", content(Refusal::name()));
+        }
+        if !matches!(*status, "401" | "429") {
+            response = response.content("application/problem+json", content(Problem::name()));
+        }
+        components.response(problem_name(status), response.build())
     });
     let mut schemas = vec![
         (Refusal::name().into_owned(), Refusal::schema()),

@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
 use crate::document::{PROBLEMS, problem_name};
+use crate::examples;
 use crate::routes::State;
 
 /// Where operations are put: the router, or the document.
@@ -63,6 +64,7 @@ impl Target for OpenApi {
         operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         let methods = P::methods();
         add_what_is_everywhere(&mut operation, &P::path(), &methods);
+        add_examples(&mut operation);
         self.paths.add_path_operation(P::path(), methods, operation);
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);
@@ -145,6 +147,18 @@ fn add_what_is_everywhere(operation: &mut Operation, path: &str, methods: &[Http
         if applies(writes, named) {
             let problem = Ref::from_response_name(problem_name(status));
             operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::Ref(problem));
+        }
+    }
+}
+
+/// To each answer that is a thing, what such a thing looks like.
+fn add_examples(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        for content in response.content.values_mut() {
+            if let Some(RefOr::Ref(schema)) = &content.schema {
+                content.example = schema.ref_location.rsplit('/').next().and_then(examples::answer);
+            }
         }
     }
 }
