@@ -156,7 +156,9 @@ fn add_examples(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
         for content in response.content.values_mut() {
-            if let Some(RefOr::Ref(schema)) = &content.schema {
+            if let RefOr::T(content) = content
+                && let Some(RefOr::Ref(schema)) = &content.schema
+            {
                 content.example = schema.ref_location.rsplit('/').next().and_then(examples::answer);
             }
         }
