@@ -157,6 +157,12 @@ impl From<AppError> for Problem {
                 "The booking's state does not allow it",
                 detail,
             ),
+            AppError::IllegalStep(_) => Problem::new(
+                StatusCode::CONFLICT,
+                "illegal-transition",
+                "The campaign's state does not allow it",
+                detail,
+            ),
             AppError::Stale { .. } => {
                 Problem::new(StatusCode::PRECONDITION_FAILED, "stale", "It has changed meanwhile", detail)
             }

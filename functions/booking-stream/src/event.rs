@@ -12,10 +12,11 @@ use app::ports::{
     ReadLedger, Refs, SetAside, SetTimer, WriteFacts, WriteLedger,
 };
 use app::roll_out::roll_out;
+use app::run_campaign::bring_campaign;
 use aws::failures::{About, Note};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::ids::{BusinessId, ClientId};
+use domain::ids::{BusinessId, CampaignId, ClientId};
 use domain::subject::SubjectId;
 use futures::StreamExt;
 use lambda_runtime::{Error, LambdaEvent};
@@ -38,6 +39,8 @@ enum Changed {
     Rollout(BusinessId),
     /// An assisted message, of which staff said what they did.
     ByHand(ByHand),
+    /// A campaign, so its next clients.
+    Campaign(BusinessId, CampaignId),
 }
 
 impl Changed {
@@ -52,6 +55,7 @@ impl Changed {
             Changed::Client(business, id) => About::item(&Key::Client(business.clone(), id.clone())),
             Changed::Rollout(business) => About::item(&Key::Rollout(business.clone())),
             Changed::ByHand(by_hand) => About::item(&by_hand.task_key()),
+            Changed::Campaign(business, id) => About::item(&Key::Campaign(business.clone(), id.clone())),
         }
     }
 }
@@ -89,6 +93,12 @@ pub async fn handle(
             }),
             Changed::ByHand(by_hand) => {
                 take_by_hand(store, timers, by_hand, now()).await.map(|()| Planned::default())
+            }
+            Changed::Campaign(business, id) => {
+                bring_campaign(store, timers, queues, (business, id), now()).await.map(|goes_on| {
+                    tracing::info!(goes_on, "a campaign was written");
+                    Planned::default()
+                })
             }
             Changed::Rollout(business) => roll_out(store, business).await.map(|bookings| {
                 tracing::info!(bookings, "settings rolled out");
@@ -164,6 +174,7 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
             Ok(Item::Occasion(occasion)) => Changed::Subject(Refs::from(&occasion)),
             Ok(Item::Rollout(rollout)) => Changed::Rollout(rollout.business_id),
             Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),
+            Ok(Item::Campaign(campaign)) => Changed::Campaign(campaign.business_id, campaign.id),
             Ok(Item::Task(task)) => match ByHand::of(&task) {
                 Some(by_hand) => Changed::ByHand(by_hand),
                 None => continue,

@@ -87,6 +87,7 @@ fn belongs_into(of: &str, letter: &Letter) -> (String, String) {
     let queue = match &due.what {
         DueWhat::Message { channel, .. } => queue_id(channel.name()),
         DueWhat::Check { .. } => queue_id("check"),
+        DueWhat::Campaign { .. } => queue_id("campaign"),
     };
     (queue, serde_json::to_string(&due).unwrap_or_else(|_| letter.body.clone()))
 }
@@ -126,6 +127,7 @@ fn kind_of(letter: &Letter) -> String {
     match due_in(letter).map(|due| due.what) {
         Some(DueWhat::Message { kind, channel, .. }) => format!("{kind} by {channel}"),
         Some(DueWhat::Check { kind, .. }) => format!("check: {kind:?}").to_lowercase(),
+        Some(DueWhat::Campaign { .. }) => "campaign".to_owned(),
         None => "not readable: it will come back, or is not ours".to_owned(),
     }
 }

@@ -317,7 +317,10 @@ fn new_visit(
 /// The writes of a change to a booking, but for its hold on the resource.
 pub(crate) fn writes_of(before: &Booking, after: &Booking, version: u64) -> Vec<Write> {
     let mut writes = vec![Write { item: Item::Booking(after.clone()), expect: Expect::Version(version) }];
-    let found_by = |booking: &Booking| (booking.start, booking.status.is_ahead(), booking.client_ids.clone());
+    let found_by = |booking: &Booking| {
+        let status = (booking.status.is_ahead(), booking.status.is_off());
+        (booking.start, status, booking.client_ids.clone())
+    };
     if found_by(before) != found_by(after) {
         writes.extend(participations(after));
     }

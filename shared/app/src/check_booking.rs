@@ -45,22 +45,22 @@ pub async fn check_booking(
     due: &Due,
     wall: Timestamp,
 ) -> Result<Found, PortError> {
-    let DueWhat::Check { kind, check_id } = &due.what else {
+    let DueWhat::Check { kind, check_id, refs } = &due.what else {
         return Err(PortError::Permanent {
             operation: "checking a booking",
-            source: "a message came into the check queue".into(),
+            source: "something other than a check came into the check queue".into(),
         });
     };
     let now = wall.max(due.at);
     if *kind == CheckKind::Undelivered {
-        return check_delivery(store, timers, due, check_id, now).await;
+        return check_delivery(store, timers, (due, refs), check_id, now).await;
     }
-    if let SubjectId::Occasion(id) = &due.refs.subject {
-        let ended = end_offer(store, (&due.refs.business_id, id), now).await?;
+    if let SubjectId::Occasion(id) = &refs.subject {
+        let ended = end_offer(store, (&refs.business_id, id), now).await?;
         return Ok(if ended { Found::OfferEnded } else { Found::Nothing });
     }
     for _ in 0..TRIES {
-        let Some(loaded) = load_facts(store, &due.refs, &[]).await? else {
+        let Some(loaded) = load_facts(store, refs, &[]).await? else {
             return Ok(Found::Nothing);
         };
         let (Some(booking), Some(at)) = (loaded.facts.booking(), check_due(&loaded.facts, *kind)) else {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::check_booking::Found;
 use crate::load_facts::load_facts;
 use crate::ports::{
-    Due, Expect, Item, Key, PortError, Read, SetTimer, Write, WriteError, WriteFacts, WriteLedger, first,
+    Due, Expect, Item, Key, PortError, Read, Refs, SetTimer, Write, WriteError, WriteFacts, WriteLedger,
+    first,
 };
 use crate::settle::failed;
 
@@ -18,7 +19,7 @@ const TRIES: u32 = 5;
 pub(crate) async fn check_delivery(
     store: &(impl Read + WriteFacts + WriteLedger),
     timers: &impl SetTimer,
-    due: &Due,
+    (due, refs): (&Due, &Refs),
     check_id: &CheckId,
     now: Timestamp,
 ) -> Result<Found, PortError> {
@@ -26,9 +27,9 @@ pub(crate) async fn check_delivery(
         operation: "checking a delivery",
         source: "the check's id is no message id".into(),
     })?;
-    let key = Key::Message(due.refs.business_id.clone(), due.refs.subject.clone(), message_id);
+    let key = Key::Message(refs.business_id.clone(), refs.subject.clone(), message_id);
     for _ in 0..TRIES {
-        let Some(loaded) = load_facts(store, &due.refs, std::slice::from_ref(&key)).await? else {
+        let Some(loaded) = load_facts(store, refs, std::slice::from_ref(&key)).await? else {
             return Ok(Found::Nothing);
         };
         let Some((message, version)) = first(&loaded.along, Item::message) else { return Ok(Found::Nothing) };

@@ -409,6 +409,7 @@ pub(crate) fn participations(booking: &Booking) -> impl Iterator<Item = Write> +
             booking_id: booking.id.clone(),
             start: booking.start,
             ahead: booking.status.is_ahead() && booking.client_ids.contains(&client_id),
+            called_off: booking.status.is_off() || !booking.client_ids.contains(&client_id),
             client_id,
         }),
         expect: Expect::Any,

@@ -93,22 +93,22 @@ pub async fn deliver(
     due: &Due,
     shift: Shift<'_>,
 ) -> Result<Delivered, PortError> {
-    let DueWhat::Message { message_id, kind, channel } = &due.what else {
+    let DueWhat::Message { message_id, kind, channel, refs } = &due.what else {
         return Err(PortError::Permanent {
             operation: "delivering",
-            source: "a check came into a message queue".into(),
+            source: "something other than a message came into a message queue".into(),
         });
     };
-    let business_id = &due.refs.business_id;
+    let business_id = &refs.business_id;
     let mut along = vec![
-        Key::Message(business_id.clone(), due.refs.subject.clone(), message_id.clone()),
+        Key::Message(business_id.clone(), refs.subject.clone(), message_id.clone()),
         Key::Templates(business_id.clone(), *kind),
     ];
     if *channel == Channel::Telegram {
         along.push(Key::TelegramBot(business_id.clone()));
     }
     for _ in 0..TRIES {
-        let Some(loaded) = load_facts(store, &due.refs, &along).await? else {
+        let Some(loaded) = load_facts(store, refs, &along).await? else {
             return Ok(Delivered::Gone);
         };
         let found = first(&loaded.along, Item::message).map(|(message, version)| (message.clone(), version));

@@ -15,7 +15,7 @@ use domain::schema;
 use domain::sms::{SmsLimits, SmsPrice};
 use domain::staff::StaffMember;
 use domain::template::{InvalidTemplate, check_whatsapp};
-use domain::text::{DeviceToken, Link, Name};
+use domain::text::{DeviceToken, Link, Name, Tag};
 use domain::timing::Interval;
 use domain::zone::Zone;
 use jiff::Timestamp;
@@ -499,12 +499,27 @@ pub struct ClientFields {
     /// Whether the client has agreed to marketing.
     #[serde(default)]
     pub marketing_consent: bool,
+    /// Words by which the business sorts its clients: at most 20.
+    #[serde(default, deserialize_with = "tags")]
+    pub tags: BTreeSet<Tag>,
+}
+
+/// The most tags that a client has, or that are asked for at once.
+const TAGS: usize = 20;
+
+/// At most 20 tags.
+pub(crate) fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Tag>, D::Error> {
+    let tags = BTreeSet::<Tag>::deserialize(deserializer)?;
+    if tags.len() > TAGS {
+        return Err(serde::de::Error::custom("expected at most 20 tags"));
+    }
+    Ok(tags)
 }
 
 impl ClientFields {
     /// The client with this id. What has requests of its own stays as it was `before`: devices, the Telegram chat, suppressed addresses.
     pub fn with_id(self, business_id: BusinessId, id: ClientId, before: Option<&Client>) -> Client {
-        let Self { name, phone, email, locale, zone, bans, marketing_consent } = self;
+        let Self { name, phone, email, locale, zone, bans, marketing_consent, tags } = self;
         Client {
             business_id,
             id,
@@ -517,6 +532,7 @@ impl ClientFields {
             zone,
             bans,
             marketing_consent,
+            tags,
             suppressions: before.map(|before| before.suppressions.clone()).unwrap_or_default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Why a request from outside could not be done, and how errors are logged.
 
 use domain::booking::IllegalTransition;
+use domain::campaign::IllegalStep;
 use domain::template::InvalidTemplate;
 use jiff::Timestamp;
 
@@ -52,6 +53,9 @@ pub enum AppError {
     /// The booking's state does not allow it.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),
+    /// The campaign's state does not allow it.
+    #[error(transparent)]
+    IllegalStep(#[from] IllegalStep),
     /// The thing has changed since the caller read it.
     #[error("it has changed meanwhile: it is at {current} now")]
     Stale {

@@ -116,6 +116,7 @@ pub(crate) fn keys_of(refs: &Refs) -> Vec<Key> {
         keys.push(Key::RulesVersion(business.clone(), refs.rules_version));
     }
     keys.extend(refs.for_booking.iter().map(|id| Key::Booking(business.clone(), id.clone())));
+    keys.extend(refs.for_campaign.iter().map(|id| Key::Campaign(business.clone(), id.clone())));
     keys.extend(refs.location_id.iter().map(|id| Key::Location(business.clone(), id.clone())));
     keys.extend(refs.resource_id.iter().map(|id| Key::Resource(business.clone(), id.clone())));
     keys.extend(refs.service_id.iter().map(|id| Key::Service(business.clone(), id.clone())));
@@ -153,6 +154,7 @@ fn facts_of(refs: &Refs, subject: Subject, found: &[Stored]) -> Result<Facts, Mi
     let facts = Facts {
         business: the(found, Item::business).ok_or(Missing("business"))?,
         rules,
+        campaign: the(found, |item| item.campaign().filter(|x| Some(&x.id) == refs.for_campaign.as_ref())),
         location: the(found, |item| item.location().filter(|x| Some(&x.id) == refs.location_id.as_ref())),
         resource: the(found, |item| item.resource().filter(|x| Some(&x.id) == refs.resource_id.as_ref())),
         service: the(found, |item| item.service().filter(|x| Some(&x.id) == refs.service_id.as_ref())),

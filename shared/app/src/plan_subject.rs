@@ -122,15 +122,19 @@ pub(crate) fn waits(message: &Message) -> bool {
 
 /// What brings a message: into its queue, at its time.
 pub(crate) fn due_of(message: &Message, refs: &Refs) -> Due {
-    let what =
-        DueWhat::Message { message_id: message.id.clone(), channel: message.channel, kind: message.kind };
-    Due { what, refs: refs.clone(), at: message.due }
+    let what = DueWhat::Message {
+        message_id: message.id.clone(),
+        channel: message.channel,
+        kind: message.kind,
+        refs: refs.clone(),
+    };
+    Due { what, at: message.due }
 }
 
 /// What brings a check.
 pub(crate) fn due_of_check(check: &CheckRow, refs: &Refs) -> Due {
-    let what = DueWhat::Check { check_id: check.id.clone(), kind: check.kind };
-    Due { what, refs: refs.clone(), at: check.due }
+    let what = DueWhat::Check { check_id: check.id.clone(), kind: check.kind, refs: refs.clone() };
+    Due { what, at: check.due }
 }
 
 async fn set_timers(
@@ -176,7 +180,7 @@ fn parts(writes: &[Write]) -> Vec<&[Write]> {
 }
 
 /// Queues what is due now or within [`QUEUED_AHEAD`].
-async fn enqueue(queues: &impl Enqueue, due: Due, now: Timestamp) -> Result<(), PortError> {
+pub(crate) async fn enqueue(queues: &impl Enqueue, due: Due, now: Timestamp) -> Result<(), PortError> {
     let delay = due.at.duration_since(now).as_secs();
     queues.enqueue(&Due { at: due.at.max(now), ..due }, u32::try_from(delay).unwrap_or(0)).await
 }

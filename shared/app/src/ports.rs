@@ -6,14 +6,15 @@ use std::future::Future;
 
 use domain::booking::Booking;
 use domain::business::{Business, Location};
+use domain::campaign::Campaign;
 use domain::channel::Channel;
 use domain::client::{Client, Device};
 use domain::contact::{Email, Phone};
 use domain::conversation::Entry;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
-    BookingId, BusinessId, CheckId, ClientId, DeviceId, EntryId, LocationId, MessageId, OccasionId,
-    ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
+    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, LocationId, MessageId,
+    OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
 };
 use domain::message::{CheckRow, Message};
 use domain::messenger::{BotToken, ChatId, WhatsappNumberId};
@@ -106,6 +107,8 @@ pub enum Key {
     Answer(BusinessId, String),
     /// A task.
     Task(BusinessId, TaskId),
+    /// A campaign.
+    Campaign(BusinessId, CampaignId),
     /// An API key, by its public prefix.
     ApiKey(String),
     /// Something written in a client's conversation, by its instant (UTC) and id.
@@ -146,6 +149,7 @@ pub enum Item {
     ResourceDay(ResourceDay),
     Answer(Answer),
     Task(Task),
+    Campaign(Campaign),
     ApiKey(ApiKey),
     Entry(Entry),
     TelegramBot(TelegramBot),
@@ -224,6 +228,9 @@ pub struct Participation {
     pub start: Timestamp,
     /// Whether the visit is still ahead as far as its status goes.
     pub ahead: bool,
+    /// Whether there is no visit: it was cancelled or missed, or the client comes no longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub called_off: bool,
 }
 
 /// A change of the settings on its way to the bookings ahead, page by page: each page writes how far it came, and the stream brings the next.
@@ -295,6 +302,7 @@ impl Item {
             Item::ResourceDay(x) => Key::ResourceDay(x.business_id.clone(), x.resource_id.clone(), x.day),
             Item::Answer(x) => Key::Answer(x.business_id.clone(), x.key_hash.clone()),
             Item::Task(x) => Key::Task(x.business_id.clone(), x.id.clone()),
+            Item::Campaign(x) => Key::Campaign(x.business_id.clone(), x.id.clone()),
             Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
             Item::Entry(x) => Key::Entry(x.business_id.clone(), x.client_id.clone(), x.at, x.id.clone()),
             Item::TelegramBot(x) => Key::TelegramBot(x.business_id.clone()),
@@ -340,6 +348,7 @@ accessors! {
     resource_day ResourceDay ResourceDay;
     answer Answer Answer;
     task Task Task;
+    campaign Campaign Campaign;
     entry Entry Entry;
     telegram_bot TelegramBot TelegramBot;
     telegram_invitation TelegramInvitation TelegramInvitation;
@@ -427,6 +436,8 @@ pub enum Kind {
     Waitlist,
     /// Tasks.
     Tasks,
+    /// Campaigns.
+    Campaigns,
 }
 
 /// Which page of a list.
@@ -634,8 +645,6 @@ pub struct Due {
     /// What is due.
     #[serde(flatten)]
     pub what: DueWhat,
-    /// Whose booking, and what belongs to it as far as was known, so that one read fetches all.
-    pub refs: Refs,
     /// The instant it was due for (UTC): what it is judged by, however late it arrives.
     pub at: Timestamp,
 }
@@ -653,6 +662,8 @@ pub enum DueWhat {
         /// Of which type, so that its templates come with the same read.
         #[serde(rename = "type")]
         kind: NotificationType,
+        /// Whose booking, and what belongs to it as far as was known, so that one read fetches all.
+        refs: Refs,
     },
     /// Something is to be looked at.
     Check {
@@ -660,6 +671,15 @@ pub enum DueWhat {
         check_id: CheckId,
         /// For what.
         kind: domain::message::CheckKind,
+        /// Whose booking, and what belongs to it as far as was known.
+        refs: Refs,
+    },
+    /// A campaign is to choose its next clients.
+    Campaign {
+        /// Whose.
+        business_id: BusinessId,
+        /// Which.
+        campaign_id: CampaignId,
     },
 }
 
@@ -677,6 +697,9 @@ pub struct Refs {
     /// The booking that an occasion refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_booking: Option<BookingId>,
+    /// The campaign that an occasion belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_campaign: Option<CampaignId>,
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location_id: Option<LocationId>,
@@ -701,6 +724,7 @@ impl From<&Booking> for Refs {
             subject: SubjectId::Booking(booking.id.clone()),
             rules_version: booking.rules_version,
             for_booking: None,
+            for_campaign: None,
             location_id: Some(booking.location_id.clone()),
             resource_id: Some(booking.resource_id.clone()),
             service_id: Some(booking.service_id.clone()),
@@ -727,6 +751,7 @@ impl From<&Occasion> for Refs {
             subject: SubjectId::Occasion(occasion.id.clone()),
             rules_version: occasion.rules_version,
             for_booking: occasion.for_booking().cloned(),
+            for_campaign: occasion.for_campaign().cloned(),
             location_id: occasion.location_id.clone(),
             resource_id,
             service_id,
@@ -763,6 +788,7 @@ impl Refs {
             subject,
             rules_version: 0,
             for_booking: None,
+            for_campaign: None,
             location_id: None,
             resource_id: None,
             service_id: None,
@@ -792,11 +818,12 @@ impl Due {
 }
 
 impl std::fmt::Display for DueWhat {
-    /// As logs and timers name it: `message-…`, `check-…`.
+    /// As logs and timers name it: `message-…`, `check-…`, `campaign-…`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             DueWhat::Message { message_id, .. } => write!(f, "message-{message_id}"),
             DueWhat::Check { check_id, .. } => write!(f, "check-{check_id}"),
+            DueWhat::Campaign { campaign_id, .. } => write!(f, "campaign-{campaign_id}"),
         }
     }
 }

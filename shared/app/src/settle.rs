@@ -50,7 +50,7 @@ pub(crate) async fn settle(
 pub(crate) fn delivery_check(message: &Message, refs: &Refs) -> Option<Due> {
     let at = message.undelivered_at.filter(|_| message.status == MessageStatus::Accepted)?;
     let check_id = message.id.as_str().parse().ok()?;
-    Some(Due { what: DueWhat::Check { check_id, kind: CheckKind::Undelivered }, refs: refs.clone(), at })
+    Some(Due { what: DueWhat::Check { check_id, kind: CheckKind::Undelivered, refs: refs.clone() }, at })
 }
 
 fn of_subject(loaded: &Loaded, message: &Message, now: Timestamp) -> Option<Item> {

@@ -347,14 +347,24 @@ async fn withdraw_orphans(
 
 /// The row that a timer is for.
 fn key_of(due: &Due) -> Key {
-    let (business, subject) = (due.refs.business_id.clone(), due.refs.subject.clone());
+    let of = |refs: &Refs| (refs.business_id.clone(), refs.subject.clone());
     match &due.what {
-        DueWhat::Message { message_id, .. } => Key::Message(business, subject, message_id.clone()),
-        DueWhat::Check { check_id, kind: CheckKind::Undelivered } => match check_id.as_str().parse() {
-            Ok(message_id) => Key::Message(business, subject, message_id),
-            Err(_) => Key::Check(business, subject, check_id.clone()),
-        },
-        DueWhat::Check { check_id, .. } => Key::Check(business, subject, check_id.clone()),
+        DueWhat::Message { message_id, refs, .. } => {
+            let (business, subject) = of(refs);
+            Key::Message(business, subject, message_id.clone())
+        }
+        DueWhat::Check { check_id, kind, refs } => {
+            let (business, subject) = of(refs);
+            match check_id.as_str().parse() {
+                Ok(message_id) if *kind == CheckKind::Undelivered => {
+                    Key::Message(business, subject, message_id)
+                }
+                _ => Key::Check(business, subject, check_id.clone()),
+            }
+        }
+        DueWhat::Campaign { business_id, campaign_id } => {
+            Key::Campaign(business_id.clone(), campaign_id.clone())
+        }
     }
 }
 

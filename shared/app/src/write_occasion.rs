@@ -175,6 +175,12 @@ enum All {
     All,
 }
 
+impl From<Channels> for Vec<Channel> {
+    fn from(channels: Channels) -> Self {
+        channels.0
+    }
+}
+
 /// Why a list of channels is none.
 #[derive(Debug, thiserror::Error)]
 #[error("expected at least one channel, each once")]
@@ -261,7 +267,7 @@ impl AccountOperationFields {
             recipient_field: None,
             location_id,
             notify,
-            channels: channels.map(|channels| channels.0),
+            channels: channels.map(Vec::from),
         })
     }
 }
@@ -302,7 +308,7 @@ impl BonusFields {
             recipient_field: None,
             location_id,
             notify,
-            channels: channels.map(|channels| channels.0),
+            channels: channels.map(Vec::from),
         })
     }
 }
@@ -336,7 +342,7 @@ impl IndividualFields {
             recipient_field: None,
             location_id,
             notify: Notify::ByRules,
-            channels: Some(channels.0),
+            channels: Some(channels.into()),
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct PerQueue {
     pub assisted: String,
     /// Of the queue of attendance checks.
     pub check: String,
+    /// Of the queue of campaigns.
+    pub campaign: String,
 }
 
 impl PerQueue {
@@ -38,6 +40,7 @@ impl PerQueue {
             telegram: variable("TELEGRAM_QUEUE_URL")?,
             assisted: variable("ASSISTED_QUEUE_URL")?,
             check: variable("CHECK_QUEUE_URL")?,
+            campaign: variable("CAMPAIGN_QUEUE_URL")?,
         })
     }
 
@@ -54,6 +57,7 @@ impl PerQueue {
             telegram: variable("TELEGRAM_QUEUE_ARN")?,
             assisted: variable("ASSISTED_QUEUE_ARN")?,
             check: variable("CHECK_QUEUE_ARN")?,
+            campaign: variable("CAMPAIGN_QUEUE_ARN")?,
         })
     }
 
@@ -74,7 +78,8 @@ impl PerQueue {
             whatsapp: queue.clone(),
             telegram: queue.clone(),
             assisted: queue.clone(),
-            check: queue,
+            check: queue.clone(),
+            campaign: queue,
         }
     }
 
@@ -88,6 +93,7 @@ impl PerQueue {
             DueWhat::Message { channel: Channel::Telegram, .. } => &self.telegram,
             DueWhat::Message { channel: Channel::Assisted, .. } => &self.assisted,
             DueWhat::Check { .. } => &self.check,
+            DueWhat::Campaign { .. } => &self.campaign,
         }
     }
 }

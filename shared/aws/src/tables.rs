@@ -2,7 +2,7 @@
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | business, rules, locations, resources, services, clients, staff, waitlist, tasks | `BUSINESS#b` | `BUSINESS`, `RULES`, `LOCATION#l`, … |
+//! | business, rules, locations, resources, services, clients, staff, waitlist, tasks, campaigns | `BUSINESS#b` | `BUSINESS`, `RULES`, `LOCATION#l`, … |
 //! | a version of the rules | `BUSINESS#b#RULES` | `VERSION#000000000003` |
 //! | an occasion | `BUSINESS#b#OCCASION#o` | `OCCASION` |
 //! | booking; a client's part in it | `BUSINESS#b#BOOKING#k` | `BOOKING`; `CLIENT#c` |
@@ -381,6 +381,7 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::Service(b, id) => (of_business(b), format!("SERVICE#{id}")),
         Key::Client(b, id) => (of_business(b), format!("CLIENT#{id}")),
         Key::Task(b, id) => (of_business(b), format!("TASK#{id}")),
+        Key::Campaign(b, id) => (of_business(b), format!("CAMPAIGN#{id}")),
         Key::Booking(b, booking) => (booking_key(b, booking), "BOOKING".to_owned()),
         Key::Participation(b, booking, client) => (booking_key(b, booking), format!("CLIENT#{client}")),
         Key::ResourceDay(b, resource, day) => {
@@ -639,6 +640,7 @@ impl List for Tables {
             Kind::Staff => "STAFF#",
             Kind::Waitlist => "WAITLIST#",
             Kind::Tasks => "TASK#",
+            Kind::Campaigns => "CAMPAIGN#",
         };
         let pk = format!("BUSINESS#{business_id}");
         // The cursor is the last id of the page before: it names nothing beyond this business and this kind.
@@ -902,7 +904,7 @@ mod tests {
     fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
         assert!(template.contains(
-            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","client","occasion","rollout","task"]}}}}"#
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","campaign","client","occasion","rollout","task"]}}}}"#
         ));
         let key = Item::ApiKey(ApiKey {
             prefix: "p".into(),

@@ -64,6 +64,7 @@ fn fixture() -> Fixture {
         })),
         rules: read(rules),
         subject: Subject::Booking(read(booking)),
+        campaign: None,
         location: Some(read(
             json!({"business_id": "b", "id": "l", "name": "Chiado", "zone": "Europe/Lisbon"}),
         )),

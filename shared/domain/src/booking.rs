@@ -36,6 +36,11 @@ impl Status {
         matches!(self, Status::Pending | Status::Confirmed)
     }
 
+    /// Whether there is no visit: it was called off or missed.
+    pub fn is_off(self) -> bool {
+        matches!(self, Status::Cancelled | Status::NoShow)
+    }
+
     /// The name in the API and in texts for staff.
     pub fn name(self) -> &'static str {
         match self {

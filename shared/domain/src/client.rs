@@ -12,7 +12,7 @@ use crate::contact::{Email, Phone};
 use crate::ids::{BusinessId, ClientId, DeviceId};
 use crate::messenger::ChatId;
 use crate::notification_type::NotificationType;
-use crate::text::{DeviceToken, Name};
+use crate::text::{DeviceToken, Name, Tag};
 use crate::zone::Zone;
 
 /// A client of one business.
@@ -48,6 +48,9 @@ pub struct Client {
     /// Whether the client has agreed to marketing: without it no campaign, and everything else (S43).
     #[serde(default)]
     pub marketing_consent: bool,
+    /// Words by which the business sorts its clients: at most 20.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Tag>,
     /// Addresses that must not be written to, whatever anybody sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppression>,

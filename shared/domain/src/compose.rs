@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::booking::{Booking, Confirmation, EventKind, Source, Status};
+use crate::business::Locale;
 use crate::calendar::{Calendar, Method, Visit, calendar};
+use crate::campaign::Campaign;
 use crate::channel::Channel;
 use crate::contact::Email;
 use crate::facts::{Facts, Subject};
@@ -17,7 +19,7 @@ use crate::task::TaskLink;
 use crate::template::{
     AccountValues, Action, BonusValues, BookingValues, BusinessValues, Button, Content, Links,
     LocationValues, MessageValues, OfferValues, PersonValues, ResourceValues, SeriesValues, ServiceValues,
-    TemplateError, Templates, Values, buttons, fill_whatsapp, render,
+    TemplateError, Templates, Values, buttons, fill_campaign, fill_whatsapp, render,
 };
 use crate::text::{Link, Name};
 
@@ -36,6 +38,13 @@ pub fn compose(
 ) -> Result<Option<Content>, TemplateError> {
     let Some(person) = facts.person(recipient) else { return Ok(None) };
     let (values, locale) = (values(facts, person), facts.locale(person));
+    let written = match &facts.campaign {
+        Some(campaign) => Some(write_out(campaign, &values, locale, channel)?),
+        None => None,
+    };
+    let of_campaign =
+        written.as_ref().map(|(subject, text)| MessageValues { subject: subject.as_deref(), text });
+    let values = Values { message: values.message.or(of_campaign), ..values };
     if let (Channel::Whatsapp, Some(template)) = (channel, facts.business.whatsapp_templates.get(&kind)) {
         return fill_whatsapp(&values, locale, kind, template).map(Some);
     }
@@ -48,6 +57,18 @@ pub fn compose(
         Content::Sms { .. } | Content::Whatsapp { .. } => {}
     }
     Ok(Some(content))
+}
+
+/// The subject and the text of a campaign to one reader (S46).
+fn write_out(
+    campaign: &Campaign,
+    values: &Values<'_>,
+    locale: Locale,
+    channel: Channel,
+) -> Result<(Option<String>, String), TemplateError> {
+    let fill = |text| fill_campaign(text, values, locale, channel);
+    let subject = campaign.subject.as_ref().map(|subject| fill(subject.as_str())).transpose()?;
+    Ok((subject, fill(campaign.text.as_str())?))
 }
 
 /// The size of an sms and its price (S65, S68); `None` for anything else.

@@ -40,6 +40,7 @@ pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Times
                 let (status, revision) = (booking.status.name(), booking.revision);
                 format!("the booking is {status}, revision {revision}, and no longer calls for it")
             }
+            None if facts.campaign.is_some() => "the campaign was called off".to_owned(),
             None => "it was withdrawn".to_owned(),
         };
         trace.note(Check::Owed, Verdict::Suppress, because);

@@ -2,6 +2,7 @@
 
 use crate::booking::{Booking, Failure, Source};
 use crate::business::{Business, Locale, Location};
+use crate::campaign::Campaign;
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::ids::StaffId;
@@ -24,6 +25,8 @@ pub struct Facts {
     pub rules: Rules,
     /// What messages are planned from.
     pub subject: Subject,
+    /// The campaign that an occasion belongs to.
+    pub campaign: Option<Campaign>,
     /// Where; a booking always has one.
     pub location: Option<Location>,
     /// Whom or what the visit takes up; a booking always has one.
@@ -164,6 +167,7 @@ pub(crate) mod tests {
             ),
             rules: Rules::defaults("b".parse().unwrap()),
             subject: Subject::Booking(booking()),
+            campaign: None,
             location: serde_json::from_str(r#"{"business_id":"b","id":"l","name":"Chiado","zone":"Europe/Lisbon"}"#).unwrap(),
             resource: serde_json::from_str(
                 r#"{"business_id":"b","id":"r","location_id":"l","name":"Marta","kind":"specialist","capacity":1}"#,

@@ -91,6 +91,8 @@ id! {
     DeviceId;
     /// A work item for staff.
     TaskId;
+    /// A mass send to a filtered client base, see [`crate::campaign::Campaign`].
+    CampaignId;
     /// Something written in a conversation.
     EntryId;
     /// A message in the ledger; a hash of what the message is, see [`crate::message::MessageKey`].

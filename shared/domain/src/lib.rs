@@ -11,6 +11,7 @@ pub mod account;
 pub mod booking;
 pub mod business;
 pub mod calendar;
+pub mod campaign;
 pub mod channel;
 pub mod client;
 pub mod compose;

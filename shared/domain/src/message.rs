@@ -51,7 +51,8 @@ pub fn check_id(
     digest(format_args!("check|{business_id}|{subject}|{time_revision}|{kind:?}"))
 }
 
-fn digest<Id: From<Digest16>>(text: std::fmt::Arguments<'_>) -> Id {
+/// An id that is a hash: 32 hex digits of a SHA-256, the same for the same text on every machine, forever.
+pub(crate) fn digest<Id: From<Digest16>>(text: std::fmt::Arguments<'_>) -> Id {
     let mut hash = Hashing(Sha256::new());
     // Hashing takes every text.
     let _ = std::fmt::Write::write_fmt(&mut hash, text);

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use crate::account::{AccountOperationKind, BonusAmount, BonusKind};
 use crate::booking::{Failure, Notify, Source, with_failure};
 use crate::channel::Channel;
-use crate::ids::{BookingId, BusinessId, LocationId, OccasionId, ResourceId, ServiceId, WaitlistEntryId};
+use crate::ids::{
+    BookingId, BusinessId, CampaignId, LocationId, OccasionId, ResourceId, ServiceId, WaitlistEntryId,
+};
 use crate::money::Money;
 use crate::notification_type::NotificationType;
 use crate::recipient::Recipient;
@@ -91,6 +93,11 @@ pub enum About {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         for_booking: Option<BookingId>,
     },
+    /// A campaign has chosen the client (S46). What it says stands there.
+    Campaign {
+        /// Which.
+        campaign_id: CampaignId,
+    },
     /// A code that proves an address (S16).
     VerificationCode {
         /// The code.
@@ -122,6 +129,7 @@ impl Occasion {
             About::AccountOperation { .. } => NotificationType::AccountOperation,
             About::Bonus { .. } => NotificationType::BonusAccrued,
             About::Individual { .. } => NotificationType::Individual,
+            About::Campaign { .. } => NotificationType::Campaign,
             About::VerificationCode { .. } => NotificationType::VerificationCode,
             About::WaitlistOffer { .. } => NotificationType::WaitlistOffer,
         }
@@ -133,6 +141,14 @@ impl Occasion {
             About::AccountOperation { for_booking, .. } | About::Individual { for_booking, .. } => {
                 for_booking.as_ref()
             }
+            _ => None,
+        }
+    }
+
+    /// The campaign it belongs to.
+    pub fn for_campaign(&self) -> Option<&CampaignId> {
+        match &self.about {
+            About::Campaign { campaign_id } => Some(campaign_id),
             _ => None,
         }
     }

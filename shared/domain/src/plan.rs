@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::booking::{Booking, Confirmation, Event, EventKind, Notify, Source, Status};
+use crate::campaign::CampaignStatus;
 use crate::channel::Channel;
 use crate::client::Bans;
 use crate::facts::{Facts, Subject};
@@ -577,6 +578,11 @@ fn after_the_visit(facts: &Facts, booking: &Booking, recipient: &Recipient, foun
 
 fn of_occasion(facts: &Facts, occasion: &Occasion, found: &mut Vec<Candidate>) {
     if occasion.withdrawn {
+        return;
+    }
+    // Called off, a campaign calls for nothing; held up, those it has chosen hear of it.
+    let campaign = facts.campaign.as_ref().filter(|campaign| campaign.status != CampaignStatus::Cancelled);
+    if occasion.for_campaign().is_some() && campaign.is_none() {
         return;
     }
     let call = Call {

@@ -65,6 +65,17 @@ text!(
 
 text!(
     #[derive(Debug)]
+    #[schema(pattern = "^[^,;\\s\\p{Cc}]([^,;\\p{Cc}]{0,38}[^,;\\s\\p{Cc}])?$")]
+    /// A word by which clients are sorted, such as `vip`: 1 to 40 characters on one line, without commas and semicolons.
+    Tag,
+    InvalidTag,
+    "expected 1 to 40 characters on one line, without commas and semicolons",
+    |text| (1..=40).contains(&text.chars().count())
+        && !text.chars().any(|c| c.is_control() || c == ',' || c == ';')
+);
+
+text!(
+    #[derive(Debug)]
     /// Notes: at most 2000 characters, lines allowed.
     #[schema(max_length = 2000)]
     Notes,

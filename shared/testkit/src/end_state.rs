@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use app::ports::Item;
 use domain::booking::Booking;
+use domain::campaign::Campaign;
 use domain::client::Client;
 use domain::conversation::Author;
 use domain::message::{Message, MessageStatus};
@@ -157,6 +158,14 @@ fn line(item: &Item) -> String {
             let suppressed: Vec<_> =
                 client.suppressions.iter().map(|known| (&known.address, known.cause)).collect();
             format!("{:?} {suppressed:?}", Client { suppressions: vec![], ..client.clone() })
+        }
+        Item::Campaign(campaign) => {
+            let Campaign { id, status, rules_version, text, per_minute, .. } = campaign;
+            let (after, found) = (&campaign.progress.after, campaign.progress.found);
+            let next = campaign.next_page().is_some();
+            format!(
+                "campaign {id} {status:?} {rules_version} {text:?} {per_minute:?} {after:?} {found:?} {next}"
+            )
         }
         Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
         other => format!("{other:?}"),

@@ -13,6 +13,7 @@ use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
 use app::ports::{Due, DueWhat, NewId};
 use app::roll_out::roll_out;
+use app::run_campaign::{bring_campaign, run_campaign};
 use app::sweep::{Swept, sweep};
 use domain::channel::Channel;
 use domain::ids::ClientId;
@@ -62,6 +63,9 @@ impl World {
             Changed::Freed(freed) => offer_slot(self, freed, self.now()).await.is_ok(),
             Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
             Changed::ByHand(by_hand) => take_by_hand(self, self, by_hand, self.now()).await.is_ok(),
+            Changed::Campaign(business, id) => {
+                bring_campaign(self, self, self, (business, id), self.now()).await.is_ok()
+            }
         }
     }
 
@@ -84,6 +88,7 @@ impl World {
         let wall = self.now();
         match &due.what {
             DueWhat::Check { .. } => check_booking(self, self, due, wall).await.is_ok(),
+            DueWhat::Campaign { .. } => run_campaign(self, due, wall).await.is_ok(),
             DueWhat::Message { .. } => {
                 let holder = self.new_id();
                 let shift = Shift { holder: &holder, wall, until: wall + INVOCATION };

@@ -59,9 +59,16 @@ impl Store {
         self.calendar.get(business).into_iter().flatten()
     }
 
-    /// A business's things of a kind by id.
-    pub(crate) fn list(&self, business: &BusinessId, kind: Kind) -> impl Iterator<Item = (&String, &Stored)> {
-        let listed = self.lists.get(&(business.clone(), kind as u8)).into_iter().flatten();
+    /// A business's things of a kind by id, after one of them.
+    pub(crate) fn list(
+        &self,
+        business: &BusinessId,
+        kind: Kind,
+        after: Option<&String>,
+    ) -> impl Iterator<Item = (&String, &Stored)> {
+        let after = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
+        let listed = self.lists.get(&(business.clone(), kind as u8)).into_iter();
+        let listed = listed.flat_map(move |list| list.range((after.clone(), Bound::Unbounded)));
         listed.filter_map(|(id, key)| Some((id, self.items.get(key)?)))
     }
 
@@ -146,6 +153,7 @@ fn listed(item: &Item) -> Option<(BusinessId, Kind, String)> {
         Item::Staff(x) => (&x.business_id, Kind::Staff, x.id.to_string()),
         Item::WaitlistEntry(x) => (&x.business_id, Kind::Waitlist, x.id.to_string()),
         Item::Task(x) => (&x.business_id, Kind::Tasks, x.id.to_string()),
+        Item::Campaign(x) => (&x.business_id, Kind::Campaigns, x.id.to_string()),
         _ => return None,
     };
     Some((owner.clone(), kind, id))

@@ -18,8 +18,9 @@ use app::ports::{
 };
 use domain::booking::Booking;
 use domain::channel::Channel;
-use domain::ids::{BookingId, BusinessId, ClientId, MessageId};
+use domain::ids::{BookingId, BusinessId, CampaignId, ClientId, MessageId};
 use domain::message::Message;
+use domain::occasion::Occasion;
 use domain::subject::SubjectId;
 use domain::task::Task;
 use domain::template::Content;
@@ -162,6 +163,8 @@ pub enum Changed {
     Rollout(BusinessId),
     /// An assisted message, of which staff said what they did.
     ByHand(ByHand),
+    /// A campaign.
+    Campaign(BusinessId, CampaignId),
 }
 
 impl Changed {
@@ -172,6 +175,9 @@ impl Changed {
             Item::Client(client) => Some(Changed::Client(client.business_id.clone(), client.id.clone())),
             Item::Rollout(rollout) => Some(Changed::Rollout(rollout.business_id.clone())),
             Item::Task(task) => ByHand::of(task).map(Changed::ByHand),
+            Item::Campaign(campaign) => {
+                Some(Changed::Campaign(campaign.business_id.clone(), campaign.id.clone()))
+            }
             _ => None,
         }
     }
@@ -415,6 +421,15 @@ impl World {
         bookings
     }
 
+    /// Every occasion, by id.
+    pub fn occasions(&self) -> Vec<Occasion> {
+        let state = self.state();
+        let mut occasions: Vec<Occasion> =
+            state.items.values().filter_map(|stored| stored.item.occasion().cloned()).collect();
+        occasions.sort_by(|a, b| a.id.cmp(&b.id));
+        occasions
+    }
+
     /// How much was written in conversations.
     pub fn entries(&self) -> usize {
         self.state().items.values().filter(|stored| stored.item.entry().is_some()).count()
@@ -451,13 +466,13 @@ impl World {
         }
     }
 
-    /// Puts a stream record there once more for every booking and every occasion.
+    /// Puts a stream record there once more for every booking, every occasion and every campaign.
     pub fn repeat_stream(&self) {
         let mut state = self.state();
         let mut changed: Vec<Changed> = state
             .items
             .values()
-            .filter(|stored| matches!(stored.item, Item::Booking(_) | Item::Occasion(_)))
+            .filter(|stored| matches!(stored.item, Item::Booking(_) | Item::Occasion(_) | Item::Campaign(_)))
             .filter_map(|stored| Changed::of(&stored.item))
             .collect();
         changed.sort_by_key(|changed| format!("{changed:?}"));
@@ -578,7 +593,9 @@ impl World {
     pub fn carrier(&self, due: &Due) -> Carrier<'_> {
         let message_id = match &due.what {
             DueWhat::Message { message_id, .. } => message_id.clone(),
-            DueWhat::Check { .. } => panic!("a check is not carried"),
+            DueWhat::Check { .. } | DueWhat::Campaign { .. } => {
+                panic!("a message is carried, and nothing else")
+            }
         };
         Carrier { world: self, message_id }
     }
@@ -707,8 +724,8 @@ impl List for World {
         self.port(Call::Read, |state| {
             let mut all: Vec<(String, Stored)> = state
                 .items
-                .list(business_id, kind)
-                .filter(|(id, _)| page.after.as_ref().is_none_or(|after| *id > after))
+                .list(business_id, kind, page.after.as_ref())
+                .take(usize::try_from(page.limit).unwrap() + 1)
                 .map(|(id, stored)| (id.clone(), stored.clone()))
                 .collect();
             let limit = usize::try_from(page.limit).unwrap();

@@ -380,6 +380,7 @@ impl<'w> Platform<'w> {
             DueWhat::Message { channel: Channel::Sms, .. } => 1,
             DueWhat::Message { channel: Channel::Push, .. } => 2,
             DueWhat::Check { .. } => 3,
+            DueWhat::Campaign { .. } => panic!("there are no campaigns in the simulation"),
             DueWhat::Message { channel, .. } => panic!("nothing goes by {channel} in the simulation"),
         };
         if self.twice() {
@@ -406,6 +407,7 @@ impl<'w> Platform<'w> {
                 Changed::Client(_, client) => client.hash(&mut hasher),
                 Changed::Rollout(business) => business.hash(&mut hasher),
                 Changed::ByHand(_) => panic!("nothing is sent by hand in the simulation"),
+                Changed::Campaign(..) => panic!("there are no campaigns in the simulation"),
             }
             let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
             self.lanes[lane].records.push_back(changed);
@@ -656,7 +658,9 @@ impl<'w> Platform<'w> {
         if let DueWhat::Message { message_id, .. } = &due.what {
             self.marks.entry(message_id.to_string()).or_default().push(now);
         }
-        if let SubjectId::Booking(id) = &due.refs.subject {
+        if let DueWhat::Message { refs, .. } | DueWhat::Check { refs, .. } = &due.what
+            && let SubjectId::Booking(id) = &refs.subject
+        {
             self.marks.entry(id.to_string()).or_default().push(now);
         }
     }
@@ -841,7 +845,7 @@ fn ids_of(changed: &Changed) -> Vec<String> {
         }],
         Changed::Client(business, client) => vec![format!("{business}/{client}")],
         Changed::Rollout(business) => vec![business.to_string()],
-        Changed::Freed(_) | Changed::ByHand(_) => Vec::new(),
+        Changed::Freed(_) | Changed::ByHand(_) | Changed::Campaign(..) => Vec::new(),
     }
 }
 
@@ -854,7 +858,7 @@ async fn plan(world: &World, changed: &Changed, now: Timestamp) -> bool {
         }
         Changed::Freed(freed) => offer_slot(world, freed, now).await.is_ok(),
         Changed::Rollout(business) => roll_out(world, business).await.is_ok(),
-        Changed::ByHand(_) => false,
+        Changed::ByHand(_) | Changed::Campaign(..) => false,
     }
 }
 
@@ -868,6 +872,7 @@ async fn take(
 ) -> bool {
     match &due.what {
         DueWhat::Check { .. } => check_booking(world, world, due, shift.wall).await.is_ok(),
+        DueWhat::Campaign { .. } => false,
         DueWhat::Message { message_id, .. } => {
             let sender = counter.sender(world.carrier(due), message_id.clone(), sandbox, shift.until);
             let delivered = deliver(counter, world, &sender, due, shift).await;

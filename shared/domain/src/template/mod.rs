@@ -372,6 +372,43 @@ pub fn fill_whatsapp(
     Ok(Content::Whatsapp { template: Some(filled), text })
 }
 
+/// Fills a text that staff has written for a campaign, which then stands in the text of its type as `message.text` or `message.subject`.
+///
+/// # Errors
+/// [`TemplateError`] when a value it needs is missing.
+pub fn fill_campaign(
+    text: &str,
+    values: &Values<'_>,
+    locale: Locale,
+    channel: Channel,
+) -> Result<String, TemplateError> {
+    let kind = NotificationType::Campaign;
+    let asked = Asked { values, context: values.context(locale, kind), locale, kind, own: None };
+    fill_own(text, &asked).map_err(|source| TemplateError { kind, channel, source })
+}
+
+/// Checks a text of a campaign, that of the field `path`: as [`Templates::check`] does, in every language, for it is sent to readers of all.
+/// It cannot speak of itself.
+///
+/// # Errors
+/// [`InvalidTemplate`].
+pub fn check_campaign(text: &str, path: &str) -> Result<(), InvalidTemplate> {
+    let kind = NotificationType::Campaign;
+    let check = |locale| {
+        // The least that any channel takes.
+        try_out(text, kind, locale, MAX_PUSH)?;
+        let alone = Values { message: None, ..Values::sample(locale) };
+        builtin::fill_own(text, &alone.context(locale, kind), locale)
+            .map(|_| ())
+            .map_err(|error| Mistake::from_engine(&error, text))
+    };
+    [Locale::En, Locale::Ru].into_iter().try_for_each(check).map_err(|mistake| InvalidTemplate {
+        path: path.to_owned(),
+        words: mistake.words,
+        at: mistake.at,
+    })
+}
+
 /// The buttons that go with a type's message: the links of its e-mail that a messenger can do by itself.
 pub fn buttons(kind: NotificationType, locale: Locale) -> Vec<Button> {
     let of_link =

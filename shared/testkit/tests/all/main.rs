@@ -1,6 +1,7 @@
 //! The use cases in the world of [`testkit`]: disturbed at every call, against each other, by strangers, and at random.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+mod campaigns;
 mod concurrent;
 mod disturbed;
 mod facts;

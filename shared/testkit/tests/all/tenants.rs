@@ -7,7 +7,7 @@ use app::deliver::{Delivered, Shift, deliver};
 use app::edit_catalogue::{self, Edit, ResourceFields};
 use app::error::AppError;
 use app::once::Once;
-use app::ports::{Item, Kind, List, Page, Refs};
+use app::ports::{DueWhat, Item, Kind, List, Page, Refs};
 use app::timeline::timeline;
 use app::waitlist::{WaitlistFields, accept_offer, close_entry, join_waitlist};
 use app::write_occasion::{IndividualFields, write_occasion};
@@ -146,7 +146,8 @@ fn a_due_message_with_anothers_booking_moves_nothing() {
     }
     let before = world.end_state();
     let mut due = world.queue()[0].due.clone();
-    due.refs = Refs { business_id: barber(), ..due.refs };
+    let DueWhat::Message { refs, .. } = &mut due.what else { panic!("{due:?}") };
+    refs.business_id = barber();
     let shift = Shift { holder: "somebody", wall: world.now(), until: world.now() };
     let delivered = finished(world.run(deliver(&world, &world, &world.carrier(&due), &due, shift)));
     assert_eq!(delivered.unwrap(), Delivered::Gone);
