@@ -44,7 +44,7 @@ pub fn answer(schema: &str) -> Option<Value> {
         "Client" => json!({
             "business_id": BUSINESS, "id": CLIENT, "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com",
             "devices": [{ "id": DEVICE, "platform": "fcm", "token": DEVICE_TOKEN }], "locale": "en", "zone": "Europe/Lisbon",
-            "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true,
+            "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true, "tags": ["regular"],
             "suppressions": [{ "address": "+351912345678", "cause": "stop", "since": "2027-02-01T09:30:00Z" }]
         }),
         "DryRun" | "Timeline" => timeline(),

@@ -501,6 +501,7 @@ pub struct ClientFields {
     pub marketing_consent: bool,
     /// Words by which the business sorts its clients: at most 20.
     #[serde(default, deserialize_with = "tags")]
+    #[schema(max_items = 20)]
     pub tags: BTreeSet<Tag>,
 }
 

@@ -50,6 +50,7 @@ pub struct Client {
     pub marketing_consent: bool,
     /// Words by which the business sorts its clients: at most 20.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(max_items = 20)]
     pub tags: BTreeSet<Tag>,
     /// Addresses that must not be written to, whatever anybody sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

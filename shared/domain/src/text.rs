@@ -65,7 +65,11 @@ text!(
 
 text!(
     #[derive(Debug)]
-    #[schema(pattern = "^[^,;\\s\\p{Cc}]([^,;\\p{Cc}]{0,38}[^,;\\s\\p{Cc}])?$")]
+    #[schema(
+        min_length = 1,
+        max_length = 40,
+        pattern = r"^[^,;\x00-\x1f\x7f-\x9f]*[^,;\x00-\x1f\x7f-\x9f\s][^,;\x00-\x1f\x7f-\x9f]*$"
+    )]
     /// A word by which clients are sorted, such as `vip`: 1 to 40 characters on one line, without commas and semicolons.
     Tag,
     InvalidTag,
