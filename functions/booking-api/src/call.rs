@@ -1,10 +1,13 @@
 //! A request, read: who calls, when, under which conditions, with what body.
 
+use app::authorize::{Context, Principal};
 use app::edit_catalogue::Edit;
+use app::error::AppError;
 use app::once::Once;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use domain::access::Scope;
 use domain::ids::BusinessId;
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
@@ -12,11 +15,13 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::{Problem, of_json, of_query};
 
-/// Who calls, and when. The business comes from the authorizer and from nowhere else.
+/// Who calls, and when. The business and what the caller may do come from the authorizer and from nowhere else.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The tenant.
     pub business_id: BusinessId,
+    /// Who it is, and what they may do.
+    pub principal: Principal,
     /// The later of the clock and the request's own time (UTC).
     pub now: Timestamp,
 }
@@ -28,16 +33,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let Some(RequestContext::ApiGatewayV2(context)) = parts.extensions.get::<RequestContext>() else {
             return Err(Problem::nobody());
         };
-        let business_id = context
+        let principal = context
             .authorizer
             .as_ref()
-            .and_then(|authorizer| authorizer.fields.get("business_id"))
-            .and_then(|id| id.as_str())
-            .and_then(|id| id.parse().ok())
+            .and_then(|authorizer| serde_json::to_value(&authorizer.fields).ok())
+            .and_then(|fields| serde_json::from_value::<Context>(fields).ok())
+            .and_then(|context| Principal::try_from(context).ok())
             .ok_or_else(Problem::nobody)?;
         let wall = runtime::now();
         let now = Timestamp::from_millisecond(context.time_epoch).map_or(wall, |at| wall.max(at));
-        Ok(Self { business_id, now })
+        // API Gateway asks the authorizer once a minute, and what it said may have run out since.
+        if principal.until.is_some_and(|until| until <= now) {
+            return Err(Problem::nobody());
+        }
+        Ok(Self { business_id: principal.business_id.clone(), principal, now })
+    }
+}
+
+impl Caller {
+    /// That the caller may do what an operation with this scope does.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn may(&self, scope: Scope) -> Result<(), Problem> {
+        if self.principal.access.allows(scope) { Ok(()) } else { Err(AppError::Forbidden(scope).into()) }
     }
 }
 

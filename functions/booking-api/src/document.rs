@@ -19,11 +19,15 @@ type ProblemOf = (&'static str, fn(writes: bool, named: bool) -> bool, &'static 
 /// Every problem that operations answer with, whatever they do.
 pub(crate) const PROBLEMS: [ProblemOf; 11] = [
     ("400", |writes, _| writes, "The body is not valid JSON."),
-    ("401", |_, _| true, "Nobody: there is no key. Answered by API Gateway."),
+    (
+        "401",
+        |_, _| true,
+        "Nobody: there is no key, answered by API Gateway; or a key or token that has run out a moment ago.",
+    ),
     (
         "403",
         |_, _| true,
-        "Somebody we do not know, answered by API Gateway; or somebody whose role does not allow it.",
+        "Somebody we do not know, answered by API Gateway; or somebody who lacks the scope that the operation needs.",
     ),
     ("404", |_, named| named, "There is no such thing in this business."),
     (
@@ -44,7 +48,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
 ];
 
 /// What operations are about, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("business", "The business itself, and settings on their way to bookings."),
     ("locations", "Branches of the business."),
     ("resources", "Whom or what bookings take up: specialists, equipment, rooms."),
@@ -58,6 +62,7 @@ const TAGS: [(&str, &str); 13] = [
     ("messages", "What a client is told beside bookings."),
     ("conversations", "What clients and the business write to each other."),
     ("tasks", "What staff should look at."),
+    ("api-keys", "Who may call this API, and for what."),
 ];
 
 /// The name of a problem among the document's components.
@@ -122,7 +127,10 @@ fn described() -> OpenApi {
         .description(Some(about))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
-    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `bk_…`."));
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "An API key, `bk_…`, or a token (JWT) of the issuer that the operator has set. Each operation names the scope it needs: \
+         the role of whoever calls must allow it, and where an API key has scopes, it must be among them.",
+    ));
     let components = PROBLEMS.iter().fold(ComponentsBuilder::new(), |components, (status, _, means)| {
         let content = |schema| ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
         let mut response = Response::builder().description(*means);
@@ -130,7 +138,7 @@ fn described() -> OpenApi {
         if matches!(*status, "401" | "403" | "413" | "429" | "500" | "503") {
             response = response.content("application/json", content(Refusal::name()));
         }
-        if !matches!(*status, "401" | "429") {
+        if *status != "429" {
             response = response.content("application/problem+json", content(Problem::name()));
         }
         components.response(problem_name(status), response.build())

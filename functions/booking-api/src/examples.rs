@@ -14,6 +14,7 @@ const BUSINESS: &str = "0199c5b8f0a07c3a9d2e4b6f8a1c3e5d";
 const OCCASION: &str = "0199c5b8f0a77c3a9d2e4b6f8a1c3e5d";
 const ENTRY: &str = "0199c5b8f0a87c3a9d2e4b6f8a1c3e5d";
 const DEVICE: &str = "0199c5b8f0a97c3a9d2e4b6f8a1c3e5d";
+const KEY: &str = "4f1b2b0b822cd15d";
 const MESSAGE: &str = "5d41402abc4b2a76b9719d911017c592";
 
 /// The example of an answer, by the name of its schema.
@@ -25,6 +26,7 @@ pub fn answer(schema: &str) -> Option<Value> {
         return answer(either.split_once('_')?.0);
     }
     Some(match schema {
+        "ApiKey" => api_key(),
         "Booking" => booking(),
         "Bot" => json!({
             "name": "aurora_salon_bot",
@@ -74,6 +76,12 @@ pub fn answer(schema: &str) -> Option<Value> {
             made
         }
         "MadeSeries" => json!({ "id": "0199c5b8f0b17c3a9d2e4b6f8a1c3e5d", "bookings": [booking()] }),
+        "NewApiKey" => {
+            let mut made = api_key();
+            let secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+            made["api_key"] = format!("bk_{KEY}_{secret}").into();
+            made
+        }
         "Occasion" => json!({
             "business_id": BUSINESS, "id": OCCASION, "about": "bonus", "bonus": "accrued", "amount": { "points": 150 },
             "balance": { "points": 420 }, "client_id": CLIENT, "at": "2027-02-28T16:05:00Z", "by": "staff", "rules_version": 3,
@@ -121,6 +129,13 @@ pub fn answer(schema: &str) -> Option<Value> {
             "service_id": SERVICE, "from": "2027-03-02T09:00:00Z", "until": "2027-03-02T18:00:00Z", "status": "waiting"
         }),
         _ => return None,
+    })
+}
+
+fn api_key() -> Value {
+    json!({
+        "id": KEY, "name": "Till", "role": "staff", "scopes": ["bookings:read", "bookings:write"],
+        "created_at": "2027-02-28T16:05:00Z", "last_used_at": "2027-03-02T09:58:00Z"
     })
 }
 

@@ -1,19 +1,29 @@
 //! Operations: each is written once, by `#[utoipa::path]` above its handler, and goes from there into the router that answers it and into the
 //! document that describes it. So no operation can be answered and not be described, or be described and not answered.
+//!
+//! Architecture invariant: an operation is done for callers who have the scope that its description names, `security(("key" =
+//! ["bookings:write"]))`, and for nobody else; one that names none is done for nobody.
 
 use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use domain::access::Scope;
 use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
+use crate::call::Caller;
 use crate::document::{PROBLEMS, problem_name};
 use crate::examples;
+use crate::problem::Problem;
 use crate::routes::State;
 
 /// Where operations are put: the router, or the document.
@@ -42,6 +52,12 @@ pub(crate) use operations;
 impl Target for Router<State> {
     fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self {
         let path = P::path();
+        let needed = Arc::new(OnceLock::new());
+        let guard = from_fn(move |caller: Result<Caller, Problem>, request: Request, next: Next| {
+            // A description is made when it is first asked for: making all of them would delay the first answer of a sandbox.
+            let scope = *needed.get_or_init(|| needed_scope(&P::operation()));
+            guarded(scope, caller, request, next)
+        });
         P::methods().into_iter().fold(self, |router, method| {
             let method = match method {
                 HttpMethod::Get => MethodFilter::GET,
@@ -53,9 +69,30 @@ impl Target for Router<State> {
                 HttpMethod::Patch => MethodFilter::PATCH,
                 HttpMethod::Trace => MethodFilter::TRACE,
             };
-            router.route(&path, on(method, handler.clone()))
+            router.route(&path, on(method, handler.clone()).layer(guard.clone()))
         })
     }
+}
+
+/// Goes on to the handler where the caller has the scope.
+async fn guarded(
+    scope: Option<Scope>,
+    caller: Result<Caller, Problem>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match caller.and_then(|caller| caller.may(scope.ok_or_else(Problem::no_route)?)) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The scope that an operation's description names: just one.
+fn needed_scope(operation: &Operation) -> Option<Scope> {
+    let security = serde_json::to_value(operation.security.as_ref()?).ok()?;
+    let [requirement] = security.as_array()?.as_slice() else { return None };
+    let [scope] = requirement.get("key")?.as_array()?.as_slice() else { return None };
+    scope.as_str()?.parse().ok()
 }
 
 impl Target for OpenApi {
@@ -176,4 +213,49 @@ fn text_header(name: &str, description: &str, example: &str) -> Parameter {
         ))
         .example(Some(example.into()))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::access::Scope;
+
+    /// What the check reads of a description stands in the document, so what the document says is what is checked.
+    #[test]
+    fn every_operation_names_the_one_scope_it_needs() {
+        let document = crate::openapi().unwrap();
+        let mut operations = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let description = serde_json::from_value(operation.clone()).unwrap();
+                let scope = super::needed_scope(&description);
+                let scope =
+                    scope.unwrap_or_else(|| panic!("{method} {path} needs security((\"key\" = [\"…\"]))"));
+                let reads = scope.as_str().ends_with(":read");
+                assert!(
+                    method != "get" || reads,
+                    "{method} {path} needs {scope}, which is for more than reading"
+                );
+                operations += 1;
+            }
+        }
+        assert!(operations > 0);
+    }
+
+    #[test]
+    fn no_scope_is_needed_by_a_description_that_is_not_clear() {
+        for (security, scope) in [
+            (r#"[{"key":["tasks:read"]}]"#, Some(Scope::TasksRead)),
+            (r#"[{"key":["tasks:read","tasks:write"]}]"#, None),
+            (r#"[{"key":["tasks:read"]},{"key":["tasks:write"]}]"#, None),
+            (r#"[{"key":["everything"]}]"#, None),
+            (r#"[{"key":[]}]"#, None),
+            (r#"[{}]"#, None),
+            ("[]", None),
+        ] {
+            let operation = format!(r#"{{"responses":{{}},"security":{security}}}"#);
+            let operation = serde_json::from_str(&operation).unwrap();
+            assert_eq!(super::needed_scope(&operation), scope, "{security}");
+        }
+        assert_eq!(super::needed_scope(&serde_json::from_str(r#"{"responses":{}}"#).unwrap()), None);
+    }
 }

@@ -115,6 +115,18 @@ impl From<AppError> for Problem {
                 Problem { detail, errors: vec![error], ..Problem::invalid("", "") }
             }
             AppError::NotFound { what } => Problem::not_found(what),
+            AppError::Forbidden(_) => {
+                Problem::new(StatusCode::FORBIDDEN, "forbidden", "The caller may not do this", detail)
+            }
+            AppError::LastOwnerKey => Problem::new(
+                StatusCode::CONFLICT,
+                "last-owner-key",
+                "The business could make no more API keys",
+                detail,
+            ),
+            AppError::KeyEnded => {
+                Problem::new(StatusCode::CONFLICT, "key-ended", "The key does not work any more", detail)
+            }
             AppError::Overlap => {
                 let problem = Problem::new(
                     StatusCode::CONFLICT,

@@ -1,5 +1,6 @@
 //! The routes: each reads a request, calls a use case, and answers. A file for each theme.
 
+mod api_keys;
 mod bookings;
 mod catalogue;
 mod clients;
@@ -72,6 +73,7 @@ pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
 pub(crate) fn operations<T: Target>(target: T) -> T {
     let target = settings::operations(target);
     let target = templates::operations(target);
+    let target = api_keys::operations(target);
     let target = images::operations(target);
     let target = catalogue::operations(target);
     let target = staff::operations(target);
@@ -194,7 +196,7 @@ impl PageParameters {
 }
 
 /// A request that says all it has to say by its path.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 

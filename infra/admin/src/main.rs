@@ -2,6 +2,7 @@
 
 mod assign_number;
 mod create_business;
+mod create_key;
 mod redrive;
 mod replay;
 
@@ -11,7 +12,11 @@ use lexopt::prelude::{Long, Short, Value};
 const HELP: &str = "\
 admin create-business --name \"Salon Aurora\" --zone Europe/Lisbon [--locale en|ru] [--json]
 
-    Takes in a business and prints its first API key. The key is shown this once; only its hash is kept.
+    Takes in a business and prints its first API key, an owner's. The key is shown this once; only its hash is kept.
+
+admin create-key --business ID --name \"Office\" [--role owner|manager|staff|read_only|integration] [--json]
+
+    Makes one more API key, an owner's without --role: for a business that has lost its last one.
 
 admin assign-number --business ID (--sms +351210000001 | --whatsapp phone-number-id-…)
 
@@ -28,7 +33,7 @@ admin replay --stack NAME [--upcoming BUSINESS] [--dry-run]
     things are now, so nothing is planned twice.
 
 The environment says where: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN or AWS_ENDPOINT_URL where needed;
-for create-business and assign-number also BOOKINGS_TABLE. `aws configure export-credentials --format env` prints a profile's credentials.
+for create-business, create-key and assign-number also BOOKINGS_TABLE. `aws configure export-credentials --format env` prints a profile's credentials.
 ";
 
 /// Why a command could not be done.
@@ -48,6 +53,7 @@ async fn main() -> std::process::ExitCode {
 async fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     match arguments.next()? {
         Some(Value(word)) if word == "create-business" => create_business::command(arguments).await,
+        Some(Value(word)) if word == "create-key" => create_key::command(arguments).await,
         Some(Value(word)) if word == "assign-number" => assign_number::command(arguments).await,
         Some(Value(word)) if word == "redrive" => redrive::command(arguments).await,
         Some(Value(word)) if word == "replay" => replay::command(arguments).await,

@@ -907,7 +907,7 @@ mod tests {
         assert_eq!(template.schedule_groups().unwrap(), ["local-bookings"]);
         let api = template.api().unwrap().unwrap();
         assert_eq!(api.authorizers["ApiKey"].headers, ["authorization"]);
-        assert_eq!(api.authorizers["ApiKey"].cache, Duration::from_secs(300));
+        assert_eq!(api.authorizers["ApiKey"].cache, Duration::from_secs(60));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Taking in a business: its profile and its first API key. Done by whoever runs the system, not through the API.
+//! Taking in a business: its profile and its first API key, an owner's. Done by whoever runs the system, not through the API.
 
 use std::collections::BTreeMap;
 
+use domain::access::{Access, ApiKeys, Role};
 use domain::business::{Business, Locale, WaitlistHold};
 use domain::ids::BusinessId;
 use domain::sms::SmsLimits;
@@ -9,7 +10,8 @@ use domain::text::Name;
 use domain::zone::Zone;
 use jiff::Timestamp;
 
-use crate::authorize::new_key;
+use crate::api_keys::{new_key, writes_of};
+use crate::authorize::NewSecret;
 use crate::create_booking::new_id;
 use crate::error::AppError;
 use crate::ports::{Expect, Item, NewId, Write, WriteError, WriteFacts};
@@ -22,7 +24,7 @@ pub struct NewBusiness {
     pub api_key: String,
 }
 
-/// Takes in a business at `now` (UTC).
+/// Takes in a business at `now` (UTC). Its first key has its name.
 pub async fn create_business(
     store: &impl WriteFacts,
     ids: &impl NewId,
@@ -32,7 +34,8 @@ pub async fn create_business(
     now: Timestamp,
 ) -> Result<NewBusiness, AppError> {
     let business_id: BusinessId = new_id(ids)?;
-    let (api_key, record) = new_key(ids, &business_id, now);
+    let secret = NewSecret::new(ids);
+    let key = new_key(ids, name.clone(), Access::all_of(Role::Owner), now)?;
     let business = Business {
         id: business_id.clone(),
         name,
@@ -57,9 +60,11 @@ pub async fn create_business(
         no_show_after_minutes: None,
         waitlist_hold_minutes: WaitlistHold::default(),
     };
-    let writes =
-        [Item::Business(business), Item::ApiKey(record)].map(|item| Write { item, expect: Expect::Absent });
-    match store.write_facts(writes.to_vec()).await {
+    let keys = ApiKeys { business_id: business_id.clone(), keys: vec![key.clone()] };
+    let api_key = secret.text(&key.id);
+    let mut writes = writes_of(keys, 0, secret.credential(&business_id, key));
+    writes.push(Write { item: Item::Business(business), expect: Expect::Absent });
+    match store.write_facts(writes).await {
         Ok(()) => Ok(NewBusiness { business_id, api_key }),
         Err(WriteError::Conflict) => Err(AppError::Busy),
         Err(WriteError::Port(error)) => Err(error.into()),

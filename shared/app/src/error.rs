@@ -1,5 +1,6 @@
 //! Why a request from outside could not be done, and how errors are logged.
 
+use domain::access::Scope;
 use domain::booking::IllegalTransition;
 use domain::campaign::IllegalStep;
 use domain::template::InvalidTemplate;
@@ -47,6 +48,15 @@ pub enum AppError {
     /// The number belongs to another business.
     #[error("the number belongs to another business")]
     NumberTaken,
+    /// Whoever calls lacks a scope.
+    #[error("this needs the scope {0}, which the caller does not have")]
+    Forbidden(Scope),
+    /// No key would be left by which the business can make another.
+    #[error("it is the last key of an owner that works, never expires and has no scopes")]
+    LastOwnerKey,
+    /// The key is revoked or has expired.
+    #[error("the key is revoked or has expired")]
+    KeyEnded,
     /// The task was closed, with another outcome.
     #[error("the task is closed already, with another outcome")]
     TaskClosed,

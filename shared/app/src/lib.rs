@@ -5,6 +5,7 @@
 
 pub mod already_told;
 pub mod answer_client;
+pub mod api_keys;
 pub mod assign_number;
 pub mod assist;
 pub mod authorize;

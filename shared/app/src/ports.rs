@@ -4,6 +4,7 @@
 
 use std::future::Future;
 
+use domain::access::{ApiKey, ApiKeys};
 use domain::booking::Booking;
 use domain::business::{Business, Location};
 use domain::campaign::Campaign;
@@ -13,7 +14,7 @@ use domain::contact::{Email, Phone};
 use domain::conversation::Entry;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
-    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, LocationId, MessageId,
+    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, KeyId, LocationId, MessageId,
     OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
 };
 use domain::message::{CheckRow, Message};
@@ -109,8 +110,10 @@ pub enum Key {
     Task(BusinessId, TaskId),
     /// A campaign.
     Campaign(BusinessId, CampaignId),
-    /// An API key, by its public prefix.
-    ApiKey(String),
+    /// A business's API keys.
+    ApiKeys(BusinessId),
+    /// What an API key is known by.
+    Credential(KeyId),
     /// Something written in a client's conversation, by its instant (UTC) and id.
     Entry(BusinessId, ClientId, Timestamp, EntryId),
     /// What a business's Telegram bot is spoken for with.
@@ -150,7 +153,8 @@ pub enum Item {
     Answer(Answer),
     Task(Task),
     Campaign(Campaign),
-    ApiKey(ApiKey),
+    ApiKeys(ApiKeys),
+    Credential(Credential),
     Entry(Entry),
     TelegramBot(TelegramBot),
     TelegramInvitation(TelegramInvitation),
@@ -266,17 +270,29 @@ pub struct Answer {
     pub expires_at: Timestamp,
 }
 
-/// An API key of a business. The secret is kept as a hash only.
+/// What an API key is known by when somebody calls with it: a copy of the key as it is among the business's keys, found without knowing the
+/// business, and written with them. Of secrets only the hash is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiKey {
-    /// The public part, which finds the record.
-    pub prefix: String,
-    /// SHA-256 of the secret part, hex. The secret has 256 random bits, so a plain hash cannot be guessed back.
-    pub secret_hash: String,
+pub struct Credential {
     /// Who calls with it.
     pub business_id: BusinessId,
-    /// When it was made (UTC).
-    pub created_at: Timestamp,
+    /// The key. Of when it was last used, this copy knows most.
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// SHA-256 of the secret, hex. The secret has 256 random bits, so a plain hash cannot be guessed back.
+    pub secret_hash: String,
+    /// The secret before, where it still works for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousSecret>,
+}
+
+/// The secret that a key had before it was rotated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// SHA-256 of it, hex.
+    pub secret_hash: String,
+    /// From when on it does not work (UTC).
+    pub until: Timestamp,
 }
 
 impl Item {
@@ -303,7 +319,8 @@ impl Item {
             Item::Answer(x) => Key::Answer(x.business_id.clone(), x.key_hash.clone()),
             Item::Task(x) => Key::Task(x.business_id.clone(), x.id.clone()),
             Item::Campaign(x) => Key::Campaign(x.business_id.clone(), x.id.clone()),
-            Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
+            Item::ApiKeys(x) => Key::ApiKeys(x.business_id.clone()),
+            Item::Credential(x) => Key::Credential(x.key.id.clone()),
             Item::Entry(x) => Key::Entry(x.business_id.clone(), x.client_id.clone(), x.at, x.id.clone()),
             Item::TelegramBot(x) => Key::TelegramBot(x.business_id.clone()),
             Item::TelegramInvitation(x) => Key::TelegramInvitation(x.business_id.clone(), x.code.clone()),
@@ -347,6 +364,8 @@ accessors! {
     booking Booking Booking;
     resource_day ResourceDay ResourceDay;
     answer Answer Answer;
+    api_keys ApiKeys ApiKeys;
+    credential Credential Credential;
     task Task Task;
     campaign Campaign Campaign;
     entry Entry Entry;
@@ -406,6 +425,47 @@ pub enum WriteError {
 pub trait Read: Sync {
     /// The items that exist, in no order. At most 100 keys.
     fn read(&self, keys: Vec<Key>) -> impl Future<Output = Result<Vec<Stored>, PortError>> + Send;
+}
+
+/// Notes that API keys are used.
+pub trait NoteUse: Sync {
+    /// Notes that a key was used at `now` (UTC), if there is such a key, and changes nothing else of it.
+    fn note_use(&self, id: &KeyId, now: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What a verified token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// Who it was issued to: `sub`.
+    pub subject: String,
+    /// What its claim of the business says.
+    pub business: String,
+    /// What its claim of the role says.
+    pub role: String,
+    /// From when on it is good (UTC).
+    pub not_before: Option<Timestamp>,
+    /// From when on it is no good (UTC).
+    pub expires_at: Timestamp,
+}
+
+/// Verifies tokens of an issuer: <https://openid.net/specs/openid-connect-core-1_0.html>.
+pub trait VerifyToken: Sync {
+    /// What a token says, if the issuer signed it, for us. Whether it is good by its own times is for the caller to say. `None` for any other
+    /// text, and where no issuer is set. `now` (UTC) is what the age of the issuer's keys is counted by.
+    fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<TokenClaims>, PortError>> + Send;
+}
+
+impl<T: VerifyToken> VerifyToken for Option<T> {
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<Option<TokenClaims>, PortError> {
+        match self {
+            Some(issuer) => issuer.verify(token, now).await,
+            None => Ok(None),
+        }
+    }
 }
 
 /// Lists facts of one kind.

@@ -8,7 +8,7 @@
 //! | booking; a client's part in it | `BUSINESS#b#BOOKING#k` | `BOOKING`; `CLIENT#c` |
 //! | what holds a resource on a day | `BUSINESS#b#RESOURCE#r` | `DAY#2026-11-23` |
 //! | a kept answer | `BUSINESS#b#ANSWER#h` | `ANSWER` |
-//! | an API key | `KEY#p` | `KEY` |
+//! | the API keys; what one is known by | `BUSINESS#b`; `KEY#k` | `KEYS`; `KEY` |
 //! | a conversation's entry | `BUSINESS#b#CLIENT#c` | `ENTRY#<second>#<id>` |
 //! | a Telegram bot, an invitation to it, a chat with it | `BUSINESS#b` | `TELEGRAM`; `TELEGRAM-INVITATION#<code>`; `TELEGRAM-CHAT#<chat>` |
 //! | whose number it is | `SENDER#sms#+351…`, `SENDER#whatsapp#…` | `SENDER` |
@@ -27,8 +27,9 @@ mod feedback;
 use std::collections::HashMap;
 
 use app::ports::{
-    Calendar, ClientBookings, Expect, Item, Key, Kind, List, Listed, OpenRows, Page, Participation,
-    PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, Listed, NoteUse, OpenRows, Page,
+    Participation, PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts,
+    WriteLedger,
 };
 use app::sweep::{self, open_due, shard_of};
 use aws_sdk_dynamodb::Client;
@@ -39,7 +40,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use aws_types::SdkConfig;
-use domain::ids::{BookingId, BusinessId, ClientId, OccasionId};
+use domain::ids::{BookingId, BusinessId, ClientId, KeyId, OccasionId};
 use domain::occasion::About;
 use domain::subject::SubjectId;
 use jiff::civil::Date;
@@ -65,6 +66,9 @@ const WAITLIST_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// How long a verification code is kept; it is of use for some minutes.
 const CODE_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long it stays known what an API key was known by that does not work any more.
+const CREDENTIAL_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// How long it stays known what held a resource on a day.
 const DAYS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 60);
@@ -244,6 +248,28 @@ impl Tables {
     }
 }
 
+impl NoteUse for Tables {
+    /// One UpdateItem. Needs `dynamodb:UpdateItem`.
+    async fn note_use(&self, id: &KeyId, now: Timestamp) -> Result<(), PortError> {
+        let noted = self
+            .client
+            .update_item()
+            .table_name(&self.bookings)
+            .set_key(Some(key_row(&Key::Credential(id.clone()))))
+            .condition_expression("attribute_exists(pk)")
+            .update_expression("SET last_used_at = :now")
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+            .send()
+            .await;
+        match noted {
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                Ok(())
+            }
+            noted => noted.map(|_| ()).map_err(|error| port_error("noting that a key is used", error)),
+        }
+    }
+}
+
 impl Tables {
     /// Raises the version of an item of `Bookings` and changes nothing else of it, so that the stream brings it again. `false` when there is no
     /// such item. Whoever wrote it at this moment finds that another write came first, and starts over. Needs `dynamodb:UpdateItem`.
@@ -388,7 +414,8 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
             (format!("BUSINESS#{b}#RESOURCE#{resource}"), format!("DAY#{day}"))
         }
         Key::Answer(b, hash) => (format!("BUSINESS#{b}#ANSWER#{hash}"), "ANSWER".to_owned()),
-        Key::ApiKey(prefix) => (format!("KEY#{prefix}"), "KEY".to_owned()),
+        Key::ApiKeys(b) => (of_business(b), "KEYS".to_owned()),
+        Key::Credential(id) => (format!("KEY#{id}"), "KEY".to_owned()),
         Key::Entry(b, client, at, id) => {
             (client_key(b, client), format!("ENTRY#{:012}#{id}", at.as_second()))
         }
@@ -541,6 +568,9 @@ fn row(write: &Write) -> Result<Row, PortError> {
 fn expires(item: &Item) -> Option<Timestamp> {
     match item {
         Item::Answer(answer) => Some(answer.expires_at),
+        Item::Credential(Credential { key, .. }) => {
+            key.revoked_at.or(key.expires_at)?.checked_add(CREDENTIAL_KEPT).ok()
+        }
         Item::Message(message) => message.due.checked_add(LEDGER_KEPT).ok(),
         Item::Check(check) => check.due.checked_add(LEDGER_KEPT).ok(),
         Item::Occasion(occasion) => {
@@ -804,7 +834,7 @@ impl Calendar for Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::ports::{Answer, ApiKey};
+    use app::ports::Answer;
     use domain::booking::{Notify, Source};
     use domain::occasion::Occasion;
     use domain::recipient::Recipient;
@@ -824,6 +854,7 @@ mod tests {
             Key::Participation(b.clone(), "x".parse().unwrap(), "c".parse().unwrap()),
             Key::ResourceDay(b.clone(), "x".parse().unwrap(), "2026-11-23".parse().unwrap()),
             Key::Answer(b.clone(), "h".to_owned()),
+            Key::ApiKeys(b.clone()),
             Key::RulesVersion(b.clone(), 3),
             Key::Rollout(b.clone()),
             Key::Templates(b.clone(), domain::notification_type::NotificationType::Reminder),
@@ -901,19 +932,42 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_reads_back_as_it_was_and_goes_some_time_after_its_end() {
+        let credential = |key: serde_json::Value| {
+            let mut row = serde_json::json!({
+                "entity": "credential", "business_id": "b", "id": "0123456789abcdef", "name": "Till", "role": "staff",
+                "scopes": ["bookings:read", "clients:read"], "created_at": "2026-11-22T10:00:00Z", "secret_hash": "h",
+                "previous": { "secret_hash": "g", "until": "2026-11-23T10:00:00Z" },
+            });
+            row.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
+            serde_json::from_value::<Item>(row).unwrap()
+        };
+        let kept = |item: &Item| {
+            let written = row(&Write { item: item.clone(), expect: Expect::Any }).unwrap();
+            let expires = written.get("expires_epoch").cloned();
+            assert_eq!(stored(written).unwrap(), Stored { item: item.clone(), version: 1 });
+            expires
+        };
+        assert_eq!(kept(&credential(serde_json::json!({}))), None);
+        let used = credential(serde_json::json!({ "last_used_at": "2026-11-22T11:00:00Z" }));
+        assert_eq!(kept(&used), None);
+        let day = |number: u32| Some(AttributeValue::N(number.to_string()));
+        let expired = credential(serde_json::json!({ "expires_at": "2026-11-23T10:00:00Z" }));
+        assert_eq!(kept(&expired), day(1_795_428_000 + 90 * 86_400));
+        let revoked = credential(serde_json::json!({ "revoked_at": "2026-11-23T10:00:00Z" }));
+        assert_eq!(kept(&revoked), day(1_795_428_000 + 90 * 86_400));
+    }
+
+    #[test]
     fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
         assert!(template.contains(
             r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","campaign","client","occasion","rollout","task"]}}}}"#
         ));
-        let key = Item::ApiKey(ApiKey {
-            prefix: "p".into(),
-            secret_hash: "h".into(),
-            business_id: "b".parse().unwrap(),
-            created_at: Timestamp::UNIX_EPOCH,
-        });
-        let row = row(&Write { item: key, expect: Expect::Absent }).unwrap();
-        assert_eq!(row["entity"], AttributeValue::S("api_key".into()));
+        let client = serde_json::json!({ "entity": "client", "business_id": "b", "id": "c", "name": "Ana" });
+        let client: Item = serde_json::from_value(client).unwrap();
+        let row = row(&Write { item: client, expect: Expect::Absent }).unwrap();
+        assert_eq!(row["entity"], AttributeValue::S("client".into()));
     }
 
     #[test]

@@ -93,6 +93,8 @@ id! {
     TaskId;
     /// A mass send to a filtered client base, see [`crate::campaign::Campaign`].
     CampaignId;
+    /// An API key.
+    KeyId;
     /// Something written in a conversation.
     EntryId;
     /// A message in the ledger; a hash of what the message is, see [`crate::message::MessageKey`].

@@ -7,6 +7,7 @@
 //! questions again at the moment of sending. [`reconcile`](reconcile::reconcile) turns the difference between
 //! what should exist and what exists into ledger changes.
 
+pub mod access;
 pub mod account;
 pub mod booking;
 pub mod business;

@@ -167,7 +167,19 @@ fn line(item: &Item) -> String {
                 "campaign {id} {status:?} {rules_version} {text:?} {per_minute:?} {after:?} {found:?} {next}"
             )
         }
-        Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
+        // Ids and secrets are random; what a key is known by says the same of it as the list.
+        Item::ApiKeys(keys) => {
+            let shown = keys
+                .keys
+                .iter()
+                .map(|key| (&key.name, &key.access, key.expires_at, key.revoked_at.is_some()));
+            format!("API keys of {:?} {:?}", keys.business_id, shown.collect::<Vec<_>>())
+        }
+        Item::Credential(credential) => {
+            let (key, rotated) = (&credential.key, credential.previous.is_some());
+            let shown = (&key.name, &key.access, key.expires_at, key.revoked_at.is_some());
+            format!("credential of {:?} {shown:?} {rotated}", credential.business_id)
+        }
         other => format!("{other:?}"),
     }
 }

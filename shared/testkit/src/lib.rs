@@ -16,6 +16,7 @@
     reason = "tests call it; a broken assumption shall stop the test"
 )]
 
+mod access;
 pub mod disturb;
 pub mod end_state;
 mod feedback;

@@ -43,7 +43,7 @@ struct Tried {
 /// One that the client makes online is pending until staff confirms it; one that staff makes is confirmed. Two bookings never share a
 /// resource's time beyond its capacity. The answer to staff warns where a client was told of another booking like it a short time ago.
 #[utoipa::path(
-    post, path = "/v1/bookings", tag = "bookings", params(Tried),
+    post, path = "/v1/bookings", tag = "bookings", security(("key" = ["bookings:write"])), params(Tried),
     request_body(content = NewBooking, example = json!({
         "location_id": examples::LOCATION, "resource_id": examples::RESOURCE, "service_id": examples::SERVICE,
         "client_ids": [examples::CLIENT], "start": "2027-03-02T10:00", "source": "staff", "notify": true,
@@ -59,7 +59,7 @@ async fn post_booking(
     Parameters(tried): Parameters<Tried>,
     call: Call<NewBooking>,
 ) -> Answer {
-    let Caller { business_id, now } = &call.caller;
+    let Caller { business_id, now, .. } = &call.caller;
     if tried.dry_run {
         return Ok(Json(dry_run_booking(&*store, business_id, &call.body, *now).await?).into_response());
     }
@@ -71,7 +71,7 @@ async fn post_booking(
 ///
 /// Its `ETag` is its revision, which rises with every change that matters to messages.
 #[utoipa::path(
-    get, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path)),
+    get, path = "/v1/bookings/{id}", tag = "bookings", security(("key" = ["bookings:read"])), params(("id" = BookingId, Path)),
     responses((status = 200, description = "The booking.", body = Booking, headers(("ETag" = String))))
 )]
 async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
@@ -85,7 +85,7 @@ async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<St
 
 async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>, change: Change) -> Answer {
     let booking: BookingId = id(booking, "booking")?;
-    let Call { caller: Caller { business_id, now }, once, if_match, body } = call;
+    let Call { caller: Caller { business_id, now, .. }, once, if_match, body } = call;
     if tried.dry_run {
         let dry_run = dry_run_change(store, (&business_id, &booking), change, body, if_match, now).await?;
         return Ok(Json(dry_run).into_response());
@@ -99,7 +99,7 @@ async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>,
 ///
 /// By staff: from `pending`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/confirm", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/confirm", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": true })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -116,7 +116,7 @@ async fn confirm(
 ///
 /// From `pending` or `confirmed`. The time that comes free is offered to the waitlist.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/cancel", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/cancel", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -133,7 +133,7 @@ async fn cancel(
 ///
 /// From `pending` or `confirmed`; corrects a no-show too.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/arrive", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/arrive", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "by": "staff" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -150,7 +150,7 @@ async fn arrive(
 ///
 /// The visit is over: from `arrived`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/complete", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/complete", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": "none" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -167,7 +167,7 @@ async fn complete(
 ///
 /// The client did not come: from `pending` or `confirmed`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/no-show", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/no-show", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": "by_rules" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -201,7 +201,7 @@ struct NewTime {
 ///
 /// To another time of its resource. What was planned for the old time is planned anew.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/reschedule", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/reschedule", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = NewTime, example = json!({ "start": "2027-03-03T15:30", "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -220,7 +220,7 @@ async fn reschedule(
 ///
 /// Now, whatever the rule says.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/request-confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/request-confirmation", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": true })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -248,7 +248,7 @@ struct ClientAnswer {
 ///
 /// What the client says when asked to confirm. A client who declines still has the booking until somebody cancels it.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/confirmation", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = ClientAnswer, example = json!({ "confirmed": true, "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -268,7 +268,7 @@ async fn post_confirmation(
 /// What it consists of at its present time; what is left out stays as it is, and what can be without is taken away by null. Notes and
 /// price tell nobody anything.
 #[utoipa::path(
-    patch, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path), Tried),
+    patch, path = "/v1/bookings/{id}", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
     request_body(content = BookingPatch, example = json!({ "service_id": examples::SERVICE, "notes": "Allergic to ammonia", "notify": false })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -287,7 +287,7 @@ async fn patch_booking(
 ///
 /// Every message sent, planned and withheld, with the checks it went through, and the checks that are to come.
 #[utoipa::path(
-    get, path = "/v1/bookings/{id}/timeline", tag = "bookings", params(("id" = BookingId, Path)),
+    get, path = "/v1/bookings/{id}/timeline", tag = "bookings", security(("key" = ["bookings:read"])), params(("id" = BookingId, Path)),
     responses((status = 200, description = "The timeline.", body = Timeline, headers(("ETag" = String))))
 )]
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {

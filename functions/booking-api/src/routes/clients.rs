@@ -22,7 +22,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Clients of the business, by id.
 #[utoipa::path(
-    get, path = "/v1/clients", tag = "clients", params(PageParameters),
+    get, path = "/v1/clients", tag = "clients", security(("key" = ["clients:read"])), params(PageParameters),
     responses((status = 200, description = "A page of clients.", body = PageOf<Client>))
 )]
 async fn list_clients(
@@ -37,7 +37,7 @@ async fn list_clients(
 ///
 /// How a client is reached, and what is never sent. Without consent a client gets no campaigns, and everything else.
 #[utoipa::path(
-    post, path = "/v1/clients", tag = "clients",
+    post, path = "/v1/clients", tag = "clients", security(("key" = ["clients:write"])),
     request_body(content = ClientFields, example = json!({
         "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
         "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
@@ -51,7 +51,7 @@ async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
 
 /// Get a client
 #[utoipa::path(
-    get, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
+    get, path = "/v1/clients/{id}", tag = "clients", security(("key" = ["clients:read"])), params(("id" = ClientId, Path)),
     responses((status = 200, description = "The client.", body = Client, headers(("ETag" = String))))
 )]
 async fn get_client(State(store): Store, caller: Caller, Path(client): Path<String>) -> Answer {
@@ -64,7 +64,7 @@ async fn get_client(State(store): Store, caller: Caller, Path(client): Path<Stri
 /// Sets everything of the client but devices, the Telegram chat and suppressed addresses: what is left out is taken away. Messages that wait
 /// are planned anew.
 #[utoipa::path(
-    put, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
+    put, path = "/v1/clients/{id}", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
     request_body(content = ClientFields, example = json!({
         "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
         "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
@@ -89,7 +89,7 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
 ///
 /// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/devices", tag = "clients", params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/devices", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
     request_body(content = DeviceFields, example = json!({ "platform": "fcm", "token": examples::DEVICE_TOKEN })),
     responses((status = 200, description = "The client, with the device.", body = Client, headers(("ETag" = String))))
 )]
@@ -110,7 +110,7 @@ async fn post_device(State(store): Store, Path(client): Path<String>, call: Call
 ///
 /// The client's present address on a channel must not be written to any more, whatever anybody sets.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/suppressions", tag = "clients", params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/suppressions", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
     request_body(content = SuppressionFields, example = json!({ "channel": "sms", "cause": "stop" })),
     responses((status = 200, description = "The client, with the suppression.", body = Client, headers(("ETag" = String))))
 )]
@@ -127,7 +127,7 @@ async fn post_suppression(
 ///
 /// The client's present address on a channel may be written to again.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/suppressions/remove", tag = "clients", params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/suppressions/remove", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
     request_body(content = SuppressionEnd, example = json!({ "channel": "sms" })),
     responses((status = 200, description = "The client, without the suppression.", body = Client, headers(("ETag" = String))))
 )]

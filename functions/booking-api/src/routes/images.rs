@@ -22,7 +22,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Allows the upload of one image for an information block of e-mails. `PUT` the file to `upload_url`; from then on it is at `url`.
 #[utoipa::path(
-    post, path = "/v1/images", tag = "templates",
+    post, path = "/v1/images", tag = "templates", security(("key" = ["settings:write"])),
     request_body(content = NewImage, example = json!({ "content_type": "image/png", "bytes": 20480 })),
     responses((status = 201, description = "Where to put the image, and where it will be.", body = ImageUpload))
 )]

@@ -20,7 +20,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Bookings that repeat every so many days at the same wall time: all of them or none. One notice tells of all; each has reminders of its own.
 #[utoipa::path(
-    post, path = "/v1/series", tag = "bookings",
+    post, path = "/v1/series", tag = "bookings", security(("key" = ["bookings:write"])),
     request_body(content = NewSeries, example = json!({
         "location_id": examples::LOCATION, "resource_id": examples::RESOURCE, "service_id": examples::SERVICE,
         "client_ids": [examples::CLIENT], "start": "2027-03-02T10:00", "source": "staff", "every": "7d", "count": 4
@@ -28,7 +28,7 @@ pub fn operations<T: Target>(target: T) -> T {
     responses((status = 201, description = "The series, made.", body = MadeSeries))
 )]
 async fn post_series(State(store): Store, call: Call<NewSeries>) -> Answer {
-    let Caller { business_id, now } = &call.caller;
+    let Caller { business_id, now, .. } = &call.caller;
     let done = create_series(&*store, &RandomIds, business_id, &call.body, call.once.as_ref(), *now).await?;
     Ok((StatusCode::CREATED, Json(done.value)).into_response())
 }

@@ -106,7 +106,7 @@ pub(super) enum Changed {
 ///
 /// Name, zone, language, sms option and limits, WhatsApp templates, quiet hours, automatic no-show.
 #[utoipa::path(
-    get, path = "/v1/business", tag = "business",
+    get, path = "/v1/business", tag = "business", security(("key" = ["settings:read"])),
     responses((status = 200, description = "The business.", body = Business, headers(("ETag" = String))))
 )]
 async fn get_business(State(store): Store, caller: Caller) -> Answer {
@@ -118,7 +118,7 @@ async fn get_business(State(store): Store, caller: Caller) -> Answer {
 /// What is left out stays as it is; what can be without is taken away by null. With `dry_run` nothing is written, and the answer says what
 /// would become of the messages of bookings ahead.
 #[utoipa::path(
-    patch, path = "/v1/business", tag = "business", params(How),
+    patch, path = "/v1/business", tag = "business", security(("key" = ["settings:write"])), params(How),
     request_body(content = BusinessPatch, example = json!({
         "sms_enabled": true, "signature": "Salon Aurora, Chiado", "quiet_hours": { "from": "22:00", "until": "09:00" },
         "sms_prices": [{ "prefix": "+351", "per_thousand": { "minor": 3500, "currency": "EUR" } }],
@@ -150,7 +150,7 @@ async fn patch_business(
 ///
 /// How far the last change of settings for all upcoming bookings has come.
 #[utoipa::path(
-    get, path = "/v1/rollout", tag = "business",
+    get, path = "/v1/rollout", tag = "business", security(("key" = ["settings:read"])),
     responses(
         (status = 200, description = "The rollout.", body = Rollout, headers(("ETag" = String))),
         (status = 404, description = "There has been none.", body = Problem, content_type = "application/problem+json")
@@ -252,7 +252,7 @@ impl Named {
 ///
 /// For every notification type the rule that prevails for bookings made from now on, and where it comes from.
 #[utoipa::path(
-    get, path = "/rules", tag = "rules",
+    get, path = "/rules", tag = "rules", security(("key" = ["settings:read"])),
     responses((status = 200, description = "The rules.", body = PrevailingRules, headers(("ETag" = String))))
 )]
 async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer {
@@ -264,7 +264,7 @@ async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer 
 ///
 /// When a notification type goes out, and on which channels.
 #[utoipa::path(
-    get, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path)),
+    get, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path)),
     responses((status = 200, description = "The rule.", body = Rule, headers(("ETag" = String))))
 )]
 async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
@@ -280,7 +280,7 @@ async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
 /// Makes a new version of the rules, for bookings made from now on, or with `apply=all_upcoming` for those too that are ahead. With
 /// `dry_run` nothing is written, and the answer says what would become of the messages of bookings ahead.
 #[utoipa::path(
-    put, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path), How),
+    put, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path), How),
     request_body(content = Rule, example = json!({
         "enabled": true, "steps": [
             { "timing": "24h before start", "channels": ["push", "email"] },
@@ -306,7 +306,7 @@ async fn put_rule(
 ///
 /// "Set default": what holds without the rule holds again.
 #[utoipa::path(
-    post, path = "/rules/{type}/reset", tag = "rules", params(("type" = NotificationType, Path), How),
+    post, path = "/rules/{type}/reset", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path), How),
     responses((status = 200, description = "The rule that prevails now; or what the change would do.", body = Either<Rule, Preview>, headers(("ETag" = String))))
 )]
 async fn reset_rule(

@@ -20,7 +20,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Who is told about bookings on the business's side.
 #[utoipa::path(
-    get, path = "/v1/staff", tag = "staff", params(PageParameters),
+    get, path = "/v1/staff", tag = "staff", security(("key" = ["catalogue:read"])), params(PageParameters),
     responses((status = 200, description = "A page of staff.", body = PageOf<StaffMember>))
 )]
 async fn list_staff(
@@ -35,7 +35,7 @@ async fn list_staff(
 ///
 /// Resources name the staff who serve with them, locations their managers.
 #[utoipa::path(
-    post, path = "/v1/staff", tag = "staff",
+    post, path = "/v1/staff", tag = "staff", security(("key" = ["catalogue:write"])),
     request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
     responses((status = 201, description = "The staff member, made.", body = StaffMember, headers(("ETag" = String), ("Location" = String))))
 )]
@@ -46,7 +46,7 @@ async fn post_staff(State(store): Store, call: Call<StaffFields>) -> Answer {
 
 /// Get a staff member
 #[utoipa::path(
-    get, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
+    get, path = "/v1/staff/{id}", tag = "staff", security(("key" = ["catalogue:read"])), params(("id" = StaffId, Path)),
     responses((status = 200, description = "The staff member.", body = StaffMember, headers(("ETag" = String))))
 )]
 async fn get_staff(State(store): Store, caller: Caller, Path(staff): Path<String>) -> Answer {
@@ -58,7 +58,7 @@ async fn get_staff(State(store): Store, caller: Caller, Path(staff): Path<String
 ///
 /// Sets everything of the staff member but the devices: what is left out is taken away.
 #[utoipa::path(
-    put, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
+    put, path = "/v1/staff/{id}", tag = "staff", security(("key" = ["catalogue:write"])), params(("id" = StaffId, Path)),
     request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
     responses((status = 200, description = "The staff member, changed.", body = StaffMember, headers(("ETag" = String))))
 )]
@@ -79,7 +79,7 @@ async fn put_staff(State(store): Store, Path(staff): Path<String>, call: Call<St
 ///
 /// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
 #[utoipa::path(
-    post, path = "/v1/staff/{id}/devices", tag = "staff", params(("id" = StaffId, Path)),
+    post, path = "/v1/staff/{id}/devices", tag = "staff", security(("key" = ["catalogue:write"])), params(("id" = StaffId, Path)),
     request_body(content = DeviceFields, example = json!({ "platform": "apns", "token": examples::DEVICE_TOKEN })),
     responses((status = 200, description = "The staff member, with the device.", body = StaffMember, headers(("ETag" = String))))
 )]

@@ -19,7 +19,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Every task of the business, open and closed, by id.
 #[utoipa::path(
-    get, path = "/v1/tasks", tag = "tasks", params(PageParameters),
+    get, path = "/v1/tasks", tag = "tasks", security(("key" = ["tasks:read"])), params(PageParameters),
     responses((status = 200, description = "A page of tasks.", body = PageOf<Task>))
 )]
 async fn list_tasks(
@@ -32,7 +32,7 @@ async fn list_tasks(
 
 /// Get a task
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path)),
+    get, path = "/v1/tasks/{id}", tag = "tasks", security(("key" = ["tasks:read"])), params(("id" = TaskId, Path)),
     responses((status = 200, description = "The task.", body = Task, headers(("ETag" = String))))
 )]
 async fn get_task(State(store): Store, caller: Caller, Path(task): Path<String>) -> Answer {
@@ -43,7 +43,7 @@ async fn get_task(State(store): Store, caller: Caller, Path(task): Path<String>)
 ///
 /// With what came of it. Closing it again with the same outcome does nothing.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/close", tag = "tasks", params(("id" = TaskId, Path)),
+    post, path = "/v1/tasks/{id}/close", tag = "tasks", security(("key" = ["tasks:write"])), params(("id" = TaskId, Path)),
     request_body(content = CloseFields, example = json!({ "outcome": "done" })),
     responses((status = 200, description = "The task, closed.", body = Task, headers(("ETag" = String))))
 )]

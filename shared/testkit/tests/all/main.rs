@@ -5,6 +5,7 @@ mod campaigns;
 mod concurrent;
 mod disturbed;
 mod facts;
+mod keys;
 mod once;
 mod random;
 mod refused;
