@@ -63,7 +63,7 @@ fn made(world: &World, fields: &KeyFields) -> (KeyId, String) {
 
 fn rotate(world: &World, id: &KeyId, grace_hours: u8) -> Result<Done<MadeKey>, AppError> {
     let (salon, fields) = (salon_id(), RotateFields { grace_hours });
-    let once = Once::new("rotate", format!("{id} {grace_hours}").as_bytes());
+    let once = Once::new(&format!("rotate {id} {grace_hours}"), b"");
     world.request(|| rotate_key(world, world, edit(&salon, Some(&once), world.now()), &OWNER, id, &fields))
 }
 
@@ -188,7 +188,8 @@ fn the_secret_is_shown_once_and_never_kept() {
         let secret = made.secret.unwrap();
         assert!(caller(&world, &secret).is_some());
         let hidden = secret.rsplit('_').next().unwrap();
-        let answers = ["Till", "rotate"].map(|key| Once::new(key, b"").key(&salon_id()));
+        let rotation = format!("rotate {} 24", made.key.id);
+        let answers = ["Till", &rotation].map(|key| Once::new(key, b"").key(&salon_id()));
         let kept = [Key::ApiKeys(salon_id()), Key::Credential(made.key.id)];
         for key in answers.into_iter().chain(kept) {
             let item = world.get(&key).unwrap().item;
