@@ -101,6 +101,19 @@ id! {
     MessageId;
     /// An attendance check in the ledger; a hash, see [`crate::message::check_id`].
     CheckId;
+    /// An event that integrations are told of; a hash, see [`crate::event::event_id`].
+    EventId;
+    /// Where a business wants to be told of events.
+    WebhookId;
+    /// One event on its way to one webhook, see [`crate::webhook::Delivery`]: the second (UTC) since 1970 and a hash, so that ids sort by time.
+    DeliveryId;
+}
+
+impl DeliveryId {
+    /// The id of what was made at a second, of a hash.
+    pub(crate) fn at(second: i64, digest: &Digest16) -> Self {
+        Self(format!("{second:010}-{}", hex::encode(digest.0)))
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub struct Task {
     /// The message it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
-    /// What the client wrote, or what is to be sent by hand.
+    /// What the client wrote, what is to be sent by hand, or where the webhook is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Links that open the text, addressed, in the app that sends it (S67).
@@ -64,6 +64,8 @@ pub enum TaskKind {
     ClientReply,
     /// Sms wait: what the business allows itself in a month is spent.
     SpendingLimit,
+    /// A webhook was switched off, since nothing has arrived there for long, or whoever answers there wants nothing more.
+    WebhookSwitchedOff,
 }
 
 /// A link of an assisted message.
