@@ -148,6 +148,9 @@ impl From<AppError> for Problem {
                     format!("times at which the resource is free; at that of booking {number} it is not");
                 Problem { errors: vec![FieldError::new("start", expected)], ..problem }
             }
+            AppError::WebhookOff => {
+                Problem::new(StatusCode::CONFLICT, "webhook-off", "The webhook is switched off", detail)
+            }
             AppError::NoOffer => {
                 Problem::new(StatusCode::CONFLICT, "no-offer", "There is no offer to take", detail)
             }

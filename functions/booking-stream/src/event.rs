@@ -140,14 +140,7 @@ pub async fn handle(
 async fn set_aside(failures: &impl SetAside, about: About, why: String) -> Record {
     let what = format!("{about:?}");
     tracing::error!(what, why, "cannot be planned and is set aside");
-    let note = match serde_json::to_string(&Note { about, why }) {
-        Ok(note) => note,
-        Err(error) => {
-            tracing::error!(what, error = %chain(&error), "cannot be written down");
-            return Record::Again;
-        }
-    };
-    match failures.set_aside(note).await {
+    match (Note { about, why }).set_aside(failures).await {
         Ok(()) => Record::Done,
         Err(error) => {
             tracing::error!(what, error = %chain(&error), "could not even be set aside");

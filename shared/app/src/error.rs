@@ -60,6 +60,9 @@ pub enum AppError {
     /// The task was closed, with another outcome.
     #[error("the task is closed already, with another outcome")]
     TaskClosed,
+    /// Nothing is posted to a webhook that is switched off.
+    #[error("the webhook is switched off")]
+    WebhookOff,
     /// The booking's state does not allow it.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),

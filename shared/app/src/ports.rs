@@ -12,10 +12,11 @@ use domain::channel::Channel;
 use domain::client::{Client, Device};
 use domain::contact::{Email, Phone};
 use domain::conversation::Entry;
+use domain::event::Event;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
-    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, KeyId, LocationId, MessageId,
-    OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
+    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeliveryId, DeviceId, EntryId, EventId, KeyId,
+    LocationId, MessageId, OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId, WebhookId,
 };
 use domain::message::{CheckRow, Message};
 use domain::messenger::{BotToken, ChatId, WhatsappNumberId};
@@ -29,6 +30,7 @@ use domain::subject::SubjectId;
 use domain::task::Task;
 use domain::template::{Content, Templates};
 use domain::waitlist::WaitlistEntry;
+use domain::webhook::{Delivery, PostResult, WebhookUrl, Webhooks};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -124,6 +126,10 @@ pub enum Key {
     TelegramChat(BusinessId, ChatId),
     /// Which business a number that we write from belongs to.
     Sender(SenderNumber),
+    /// A business's webhooks.
+    Webhooks(BusinessId),
+    /// An event on its way to a webhook.
+    WebhookDelivery(BusinessId, WebhookId, DeliveryId),
     /// A message in the ledger.
     Message(BusinessId, SubjectId, MessageId),
     /// A check in the ledger.
@@ -160,6 +166,8 @@ pub enum Item {
     TelegramInvitation(TelegramInvitation),
     TelegramChat(TelegramChat),
     Sender(Sender),
+    Webhooks(Webhooks),
+    WebhookDelivery(Delivery),
     Message(Message),
     Check(CheckRow),
 }
@@ -326,6 +334,10 @@ impl Item {
             Item::TelegramInvitation(x) => Key::TelegramInvitation(x.business_id.clone(), x.code.clone()),
             Item::TelegramChat(x) => Key::TelegramChat(x.business_id.clone(), x.chat_id.clone()),
             Item::Sender(x) => Key::Sender(x.number.clone()),
+            Item::Webhooks(x) => Key::Webhooks(x.business_id.clone()),
+            Item::WebhookDelivery(x) => {
+                Key::WebhookDelivery(x.business_id.clone(), x.webhook_id.clone(), x.id.clone())
+            }
             Item::Message(x) => Key::Message(x.business_id.clone(), x.subject.clone(), x.id.clone()),
             Item::Check(x) => Key::Check(x.business_id.clone(), x.subject.clone(), x.id.clone()),
         }
@@ -373,6 +385,8 @@ accessors! {
     telegram_invitation TelegramInvitation TelegramInvitation;
     telegram_chat TelegramChat TelegramChat;
     sender Sender Sender;
+    webhooks Webhooks Webhooks;
+    webhook_delivery WebhookDelivery Delivery;
     message Message Message;
 }
 
@@ -923,6 +937,116 @@ pub trait Enqueue: Sync {
     /// Queues `due`, to arrive after `delay_seconds` (0 to 900).
     fn enqueue(&self, due: &Due, delay_seconds: u32) -> impl Future<Output = Result<(), PortError>> + Send;
 }
+
+// ------------------------------------------------------------------ events and webhooks
+
+/// What became of an event that was put on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnBus {
+    /// It is there.
+    Taken,
+    /// It is not there, and may be on another try.
+    Again,
+    /// It will never be: why.
+    Refused(String),
+}
+
+/// Puts events on the bus that integrations of the account listen to.
+pub trait PublishEvents: Sync {
+    /// Puts at most 10 events there, and says of each, in their order, what became of it. One may get there twice, with the same id.
+    fn publish(&self, events: &[&Event]) -> impl Future<Output = Result<Vec<OnBus>, PortError>> + Send;
+}
+
+/// What arrives in the queue of webhooks: an event is to be posted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueDelivery {
+    /// Whose.
+    pub business_id: BusinessId,
+    /// To which webhook.
+    pub webhook_id: WebhookId,
+    /// Which.
+    pub delivery_id: DeliveryId,
+    /// The instant it was due for (UTC), however late it arrives.
+    pub at: Timestamp,
+}
+
+impl DueDelivery {
+    /// Of a delivery as it stands.
+    pub fn of(delivery: &Delivery) -> Self {
+        Self {
+            business_id: delivery.business_id.clone(),
+            webhook_id: delivery.webhook_id.clone(),
+            delivery_id: delivery.id.clone(),
+            at: delivery.due,
+        }
+    }
+
+    /// The name of its timer, as [`Due::timer_name`] makes them.
+    pub fn timer_name(&self) -> String {
+        format!("webhook-{}-{}", self.delivery_id, self.at.as_second())
+    }
+}
+
+/// Puts into the queue of webhooks what is due now or within minutes.
+pub trait EnqueueDelivery: Sync {
+    /// Queues `due`, to arrive after `delay_seconds` (0 to 900).
+    fn enqueue_delivery(
+        &self,
+        due: &DueDelivery,
+        delay_seconds: u32,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Sets timers for what is due at a webhook later.
+pub trait SetDeliveryTimer: Sync {
+    /// Sets a timer for `due` at `due.at`; one that is there already stays.
+    fn set_delivery_timer(&self, due: &DueDelivery) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Lists what was, and is to be, posted to a webhook.
+pub trait ListDeliveries: Sync {
+    /// One page of a webhook's deliveries, the latest first.
+    fn deliveries(
+        &self,
+        business_id: &BusinessId,
+        webhook_id: &WebhookId,
+        page: Page,
+    ) -> impl Future<Output = Result<Listed, PortError>> + Send;
+}
+
+/// What is posted to a webhook.
+#[derive(Debug, Clone, Copy)]
+pub struct Post<'a> {
+    /// Where.
+    pub url: &'a WebhookUrl,
+    /// `webhook-id`.
+    pub id: &'a EventId,
+    /// `webhook-timestamp` (UTC).
+    pub at: Timestamp,
+    /// `webhook-signature`.
+    pub signatures: &'a str,
+    /// JSON.
+    pub body: &'a str,
+}
+
+/// How a post was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// What came of it.
+    pub result: PostResult,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How long the receiver asks to wait before the next, where it says so.
+    pub retry_after: Option<SignedDuration>,
+}
+
+/// Posts to webhooks: once, to public addresses only, and wherever it says to look instead, nobody looks.
+pub trait PostWebhook: Sync {
+    /// Posts, and waits for the answer.
+    fn post(&self, post: Post<'_>) -> impl Future<Output = Posted> + Send;
+}
+
+// ------------------------------------------------------------------ failures
 
 /// Keeps what cannot be handled, however often it is tried, for a person to look at.
 pub trait SetAside: Sync {

@@ -23,7 +23,7 @@ pub(crate) const QUOTA: &[&str] =
     &["LimitExceededException", "ServiceQuotaExceededException", "QuotaExceededException"];
 
 /// Error codes of a service that failed to do what may well work next time.
-const PASSING: &[&str] = &[
+pub(crate) const PASSING: &[&str] = &[
     "InternalServerError",
     "InternalServerException",
     "InternalFailure",

@@ -2,9 +2,9 @@
 //! again.
 
 use app::offer_slot::Freed;
-use app::ports::Key;
 #[cfg(feature = "streams")]
-use app::ports::{Item, PortError};
+use app::ports::Item;
+use app::ports::{Key, PortError, SetAside};
 use serde::{Deserialize, Serialize};
 
 use crate::tables::pk_sk;
@@ -17,6 +17,20 @@ pub struct Note {
     pub about: About,
     /// Why not.
     pub why: String,
+}
+
+impl Note {
+    /// Sets it aside.
+    ///
+    /// # Errors
+    /// Neither could it be.
+    pub async fn set_aside(&self, failures: &impl SetAside) -> Result<(), PortError> {
+        let text = serde_json::to_string(self).map_err(|error| PortError::Permanent {
+            operation: "setting a failure aside",
+            source: error.into(),
+        })?;
+        failures.set_aside(text).await
+    }
 }
 
 /// What was not planned, or not offered.

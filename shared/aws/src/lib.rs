@@ -2,9 +2,11 @@
 //!
 //! Architecture invariant: this is the only crate of the product that names `aws_sdk_*`. One feature for each service.
 
+#[cfg(feature = "eventbridge")]
+pub mod bus;
 pub mod connect;
 #[cfg_attr(
-    not(any(feature = "dynamodb", feature = "scheduler", feature = "sqs")),
+    not(any(feature = "dynamodb", feature = "eventbridge", feature = "scheduler", feature = "sqs")),
     allow(dead_code, reason = "only the table of providers' errors is asked for")
 )]
 mod error;

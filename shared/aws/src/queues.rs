@@ -2,7 +2,7 @@
 
 use app::ports::DueWhat;
 #[cfg(feature = "sqs")]
-use app::ports::{Due, Enqueue, PortError, SetAside};
+use app::ports::{Due, DueDelivery, Enqueue, EnqueueDelivery, PortError, SetAside};
 use domain::channel::Channel;
 
 /// One value for each queue: their URLs, or their ARNs.
@@ -117,18 +117,52 @@ impl Queues {
 #[cfg(feature = "sqs")]
 impl Enqueue for Queues {
     async fn enqueue(&self, due: &Due, delay_seconds: u32) -> Result<(), PortError> {
-        let operation = "queueing what is due";
-        let body = serde_json::to_string(due)
-            .map_err(|error| PortError::Permanent { operation, source: error.into() })?;
-        self.client
-            .send_message()
-            .queue_url(self.urls.of(&due.what))
-            .message_body(body)
-            .delay_seconds(i32::try_from(delay_seconds.min(900)).unwrap_or(900))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| crate::error::port_error(operation, error))
+        send(&self.client, self.urls.of(&due.what), due, delay_seconds).await
+    }
+}
+
+/// Queues what is due, to arrive after a delay.
+#[cfg(feature = "sqs")]
+async fn send(
+    client: &aws_sdk_sqs::Client,
+    url: &str,
+    due: &(impl serde::Serialize + Sync),
+    delay_seconds: u32,
+) -> Result<(), PortError> {
+    let operation = "queueing what is due";
+    let body = serde_json::to_string(due)
+        .map_err(|error| PortError::Permanent { operation, source: error.into() })?;
+    client
+        .send_message()
+        .queue_url(url)
+        .message_body(body)
+        .delay_seconds(i32::try_from(delay_seconds.min(900)).unwrap_or(900))
+        .send()
+        .await
+        .map(|_| ())
+        .map_err(|error| crate::error::port_error(operation, error))
+}
+
+/// [`EnqueueDelivery`] on the queue of webhooks. Needs `sqs:SendMessage` on it.
+#[cfg(feature = "sqs")]
+#[derive(Debug, Clone)]
+pub struct WebhookQueue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+#[cfg(feature = "sqs")]
+impl WebhookQueue {
+    /// The queue at this URL.
+    pub fn new(config: &aws_types::SdkConfig, url: String) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(config), url }
+    }
+}
+
+#[cfg(feature = "sqs")]
+impl EnqueueDelivery for WebhookQueue {
+    async fn enqueue_delivery(&self, due: &DueDelivery, delay_seconds: u32) -> Result<(), PortError> {
+        send(&self.client, &self.url, due, delay_seconds).await
     }
 }
 

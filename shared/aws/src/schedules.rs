@@ -1,13 +1,17 @@
 //! Timers on EventBridge Scheduler: one schedule for each, which puts what is due into its queue and deletes itself.
 
-use app::ports::{CancelTimer, Due, FindTimers, NamedTimers, PortError, SetTimer};
+use app::ports::{
+    CancelTimer, Due, DueDelivery, FindTimers, NamedTimers, PortError, SetDeliveryTimer, SetTimer,
+};
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::SdkError;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
 };
 use aws_types::SdkConfig;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::error::port_error;
 use crate::queues::PerQueue;
@@ -43,12 +47,40 @@ impl Schedules {
         Ok(Self { client: Client::new(config), group, role_arn, dlq_arn, queue_arns })
     }
 
-    fn target(&self, due: &Due) -> Result<Target, PortError> {
+    /// A schedule of this name that puts `due` into the queue at an instant (UTC). Whether it was made anew: the name says what and when, so what
+    /// is there is what was asked for, set by an earlier run.
+    async fn create(
+        &self,
+        name: String,
+        instant: Timestamp,
+        queue_arn: &str,
+        due: &(impl Serialize + Sync),
+    ) -> Result<bool, PortError> {
+        let created = self
+            .client
+            .create_schedule()
+            .name(name)
+            .group_name(&self.group)
+            .schedule_expression(at(instant))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(exactly()?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(self.target(queue_arn, due)?)
+            .send()
+            .await;
+        match created {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
+            Err(error) => Err(port_error("setting a timer", error)),
+        }
+    }
+
+    fn target(&self, queue_arn: &str, due: &impl Serialize) -> Result<Target, PortError> {
         let refused = |source| PortError::Permanent { operation: "describing a timer", source };
         let mut input = serde_json::to_value(due).map_err(|error| refused(error.into()))?;
         input["at"] = SCHEDULED_TIME.into();
         Target::builder()
-            .arn(self.queue_arns.of(&due.what))
+            .arn(queue_arn)
             .role_arn(&self.role_arn)
             .input(input.to_string())
             .dead_letter_config(DeadLetterConfig::builder().arn(&self.dlq_arn).build())
@@ -64,10 +96,9 @@ impl Schedules {
 }
 
 /// The Scheduler's `at(…)` in UTC, rounded up to the second it understands: never early.
-fn at(due: &Due) -> String {
-    let instant = due.at;
+fn at(instant: Timestamp) -> String {
     let up = if instant.subsec_nanosecond() > 0 { 1 } else { 0 };
-    let whole = jiff::Timestamp::from_second(instant.as_second() + up).unwrap_or(instant);
+    let whole = Timestamp::from_second(instant.as_second() + up).unwrap_or(instant);
     whole.to_zoned(TimeZone::UTC).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string()
 }
 
@@ -80,24 +111,35 @@ fn exactly() -> Result<FlexibleTimeWindow, PortError> {
 
 impl SetTimer for Schedules {
     async fn set_timer(&self, due: &Due) -> Result<bool, PortError> {
-        let created = self
-            .client
-            .create_schedule()
-            .name(due.timer_name())
-            .group_name(&self.group)
-            .schedule_expression(at(due))
-            .schedule_expression_timezone("UTC")
-            .flexible_time_window(exactly()?)
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(self.target(due)?)
-            .send()
-            .await;
-        match created {
-            Ok(_) => Ok(true),
-            // The name says what and when: what is there is what was asked for, set by an earlier run.
-            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
-            Err(error) => Err(port_error("setting a timer", error)),
-        }
+        self.create(due.timer_name(), due.at, self.queue_arns.of(&due.what), due).await
+    }
+}
+
+/// [`SetDeliveryTimer`]. Needs what [`SetTimer`] does.
+#[derive(Debug, Clone)]
+pub struct DeliveryTimers {
+    schedules: Schedules,
+    queue_arn: String,
+}
+
+impl DeliveryTimers {
+    /// Schedules aimed at the queue of webhooks, `QUEUE_ARN`. The rest as [`Schedules::new`].
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn new<E>(
+        config: &SdkConfig,
+        variable: impl Fn(&'static str) -> Result<String, E>,
+    ) -> Result<Self, E> {
+        let queue_arn = variable("QUEUE_ARN")?;
+        let schedules = Schedules::new(config, variable, PerQueue::only(queue_arn.clone()))?;
+        Ok(Self { schedules, queue_arn })
+    }
+}
+
+impl SetDeliveryTimer for DeliveryTimers {
+    async fn set_delivery_timer(&self, due: &DueDelivery) -> Result<(), PortError> {
+        self.schedules.create(due.timer_name(), due.at, &self.queue_arn, due).await.map(|_| ())
     }
 }
 
@@ -126,7 +168,7 @@ impl FindTimers for Schedules {
             .await
             .map_err(|error| port_error(operation, error))?;
         let timers = listed.schedules().iter().filter_map(|schedule| {
-            let set_at = jiff::Timestamp::from_second(schedule.creation_date()?.secs()).ok()?;
+            let set_at = Timestamp::from_second(schedule.creation_date()?.secs()).ok()?;
             Some((schedule.name()?.to_owned(), set_at))
         });
         Ok(NamedTimers { timers: timers.collect(), more: listed.next_token().is_some() })
@@ -147,7 +189,7 @@ impl FindTimers for Schedules {
 /// What a schedule brings: its input says all but the instant, which is in its name.
 fn due_in(name: &str, input: &str) -> Option<Due> {
     let second = name.rsplit_once('-')?.1.parse().ok()?;
-    let at = jiff::Timestamp::from_second(second).ok()?;
+    let at = Timestamp::from_second(second).ok()?;
     let mut input: serde_json::Value = serde_json::from_str(input).ok()?;
     input["at"] = at.to_string().into();
     let due: Due = serde_json::from_value(input).ok()?;

@@ -11,6 +11,7 @@
 //! | the API keys; what one is known by | `BUSINESS#b`; `KEY#k` | `KEYS`; `KEY` |
 //! | a conversation's entry | `BUSINESS#b#CLIENT#c` | `ENTRY#<second>#<id>` |
 //! | a Telegram bot, an invitation to it, a chat with it | `BUSINESS#b` | `TELEGRAM`; `TELEGRAM-INVITATION#<code>`; `TELEGRAM-CHAT#<chat>` |
+//! | webhooks; an event on its way to one | `BUSINESS#b`; `BUSINESS#b#WEBHOOK#w` | `WEBHOOKS`; `DELIVERY#<second>-<hash>` |
 //! | whose number it is | `SENDER#sms#+351…`, `SENDER#whatsapp#…` | `SENDER` |
 //! | a count against a limit (table `Messages`) | `BUSINESS#b#METER` | `SMS#2026-11` |
 //! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k`, `BUSINESS#b#OCCASION#o` | `MESSAGE#m`; `CHECK#c` |
@@ -27,7 +28,7 @@ mod feedback;
 use std::collections::HashMap;
 
 use app::ports::{
-    Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, Listed, NoteUse, OpenRows, Page,
+    Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, ListDeliveries, Listed, NoteUse, OpenRows, Page,
     Participation, PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts,
     WriteLedger,
 };
@@ -40,7 +41,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use aws_types::SdkConfig;
-use domain::ids::{BookingId, BusinessId, ClientId, KeyId, OccasionId};
+use domain::ids::{BookingId, BusinessId, ClientId, KeyId, OccasionId, WebhookId};
 use domain::occasion::About;
 use domain::subject::SubjectId;
 use jiff::civil::Date;
@@ -69,6 +70,9 @@ const CODE_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long it stays known what an API key was known by that does not work any more.
 const CREDENTIAL_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// How long it stays known what was posted to a webhook, and how it was taken.
+const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// How long it stays known what held a resource on a day.
 const DAYS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 60);
@@ -297,6 +301,35 @@ impl Tables {
         }
     }
 
+    /// One page of what is in a partition of `Bookings` and has this prefix, the latest first.
+    async fn latest_first(
+        &self,
+        operation: &'static str,
+        pk: String,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Listed, PortError> {
+        // The cursor is the place of the last one: it names nothing beyond this partition.
+        let after = page.after.map(|place| {
+            Row::from([
+                ("pk".to_owned(), AttributeValue::S(pk.clone())),
+                ("sk".to_owned(), AttributeValue::S(format!("{prefix}{place}"))),
+            ])
+        });
+        let query = Query {
+            table: &self.bookings,
+            index: None,
+            pk,
+            sk: SortKey::StartsWithLatestFirst(prefix.to_owned()),
+            after,
+            limit: i32::try_from(page.limit).ok(),
+        };
+        let (rows, last) = self.query(operation, query).await?;
+        let next = last.and_then(|last| Some(last.get("sk")?.as_s().ok()?.strip_prefix(prefix)?.to_owned()));
+        let items = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
+        Ok(Listed { items, next })
+    }
+
     /// A client's parts in bookings, by the index.
     async fn parts(
         &self,
@@ -428,6 +461,8 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::Sender(SenderNumber::Whatsapp(number)) => {
             (format!("SENDER#whatsapp#{}", number.as_str()), "SENDER".to_owned())
         }
+        Key::Webhooks(b) => (of_business(b), "WEBHOOKS".to_owned()),
+        Key::WebhookDelivery(b, webhook, id) => (webhook_key(b, webhook), format!("DELIVERY#{id}")),
         Key::Message(b, subject, id) => (subject_key(b, subject), format!("MESSAGE#{id}")),
         Key::Check(b, subject, id) => (subject_key(b, subject), format!("CHECK#{id}")),
     }
@@ -450,6 +485,10 @@ fn subject_key(business: &BusinessId, subject: &SubjectId) -> String {
 
 fn client_key(business: &BusinessId, client: &ClientId) -> String {
     format!("BUSINESS#{business}#CLIENT#{client}")
+}
+
+fn webhook_key(business: &BusinessId, webhook: &WebhookId) -> String {
+    format!("BUSINESS#{business}#WEBHOOK#{webhook}")
 }
 
 fn month_key(business: &BusinessId, month: Date) -> String {
@@ -579,6 +618,7 @@ fn expires(item: &Item) -> Option<Timestamp> {
         }
         Item::TelegramInvitation(invitation) => Some(invitation.expires_at),
         Item::Entry(entry) => entry.at.checked_add(LEDGER_KEPT).ok(),
+        Item::WebhookDelivery(delivery) => delivery.made_at.checked_add(DELIVERIES_KEPT).ok(),
         Item::WaitlistEntry(entry) => entry.until.checked_add(WAITLIST_KEPT).ok(),
         Item::ResourceDay(day) => {
             let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
@@ -695,6 +735,17 @@ impl List for Tables {
         });
         let items = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
         Ok(Listed { items, next })
+    }
+}
+
+impl ListDeliveries for Tables {
+    async fn deliveries(
+        &self,
+        business_id: &BusinessId,
+        webhook_id: &WebhookId,
+        page: Page,
+    ) -> Result<Listed, PortError> {
+        self.latest_first("listing deliveries", webhook_key(business_id, webhook_id), "DELIVERY#", page).await
     }
 }
 
@@ -863,6 +914,8 @@ mod tests {
             Key::Occasion(b.clone(), "x".parse().unwrap()),
             Key::Entry(b.clone(), "x".parse().unwrap(), Timestamp::UNIX_EPOCH, "x".parse().unwrap()),
             Key::TelegramBot(b.clone()),
+            Key::Webhooks(b.clone()),
+            Key::WebhookDelivery(b.clone(), "x".parse().unwrap(), "x".parse().unwrap()),
             Key::TelegramInvitation(b.clone(), "x".to_owned()),
             Key::TelegramChat(b.clone(), "1".parse().unwrap()),
             Key::Message(b.clone(), SubjectId::Booking("x".parse().unwrap()), "m".parse().unwrap()),

@@ -6,16 +6,18 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::booking::{Booking, EventKind};
 use crate::ids::{BusinessId, EventId};
 use crate::message::{Message, MessageStatus, digest};
 use crate::task::Task;
+use crate::text::text;
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident $name:literal;)*) => {
         /// What happened, as `<thing>.<what>`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum EventType {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -180,15 +182,19 @@ pub fn of_task(before: Option<&Task>, after: &Task) -> Vec<Happened> {
     happened
 }
 
-/// Which events a webhook wants: one type, `booking.*` and the like, or `*` for all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EventFilter(String);
-
-/// Why a text is not an [`EventFilter`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected *, booking.*, message.*, task.* or a type of event such as booking.created")]
-pub struct InvalidEventFilter;
+text!(
+    /// Which events a webhook wants: one type, `booking.*` and the like, or `*` for all.
+    #[derive(Debug)]
+    #[schema(examples("booking.*", "message.failed"))]
+    EventFilter, InvalidEventFilter,
+    "expected *, booking.*, message.*, task.* or a type of event such as booking.created",
+    |text| {
+        let whole = text == "*" || text.ends_with(".*");
+        // Tests are asked for, not waited for.
+        let mut wanted = EventType::ALL.iter().filter(|kind| **kind != EventType::WebhookTest);
+        wanted.any(|kind| lets_through(text, *kind)) && (whole || !text.ends_with('*'))
+    }
+);
 
 impl EventFilter {
     /// Every event there is.
@@ -196,42 +202,16 @@ impl EventFilter {
         Self("*".to_owned())
     }
 
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether it lets events of this type through.
     pub fn takes(&self, kind: EventType) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(prefix) => kind.name().starts_with(prefix),
-            None => kind.name() == self.0,
-        }
+        lets_through(self.as_str(), kind)
     }
 }
 
-impl TryFrom<String> for EventFilter {
-    type Error = InvalidEventFilter;
-    fn try_from(text: String) -> Result<Self, InvalidEventFilter> {
-        let whole = text == "*" || text.ends_with(".*");
-        let filter = Self(text);
-        // Tests are asked for, not waited for.
-        let mut wanted = EventType::ALL.iter().filter(|kind| **kind != EventType::WebhookTest);
-        let names_some = wanted.any(|kind| filter.takes(*kind));
-        if names_some && (whole || !filter.0.ends_with('*')) { Ok(filter) } else { Err(InvalidEventFilter) }
-    }
-}
-
-impl std::str::FromStr for EventFilter {
-    type Err = InvalidEventFilter;
-    fn from_str(text: &str) -> Result<Self, InvalidEventFilter> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<EventFilter> for String {
-    fn from(filter: EventFilter) -> String {
-        filter.0
+fn lets_through(filter: &str, kind: EventType) -> bool {
+    match filter.strip_suffix('*') {
+        Some(prefix) => kind.name().starts_with(prefix),
+        None => kind.name() == filter,
     }
 }
 

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
+use utoipa::ToSchema;
 
 use crate::event::{Event, EventFilter, EventType};
 use crate::ids::{BusinessId, DeliveryId, Digest16, EventId, WebhookId};
@@ -53,7 +54,7 @@ const ATTEMPTS: usize = 30;
 // ------------------------------------------------------------------ where
 
 /// Where events are posted. In its normal form, so that whoever calls it reads the same host in it that was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct WebhookUrl(String);
 
@@ -238,7 +239,7 @@ pub struct Webhook {
 }
 
 /// That a webhook is switched off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SwitchedOff {
     /// Since when (UTC).
     pub at: Timestamp,
@@ -247,7 +248,7 @@ pub struct SwitchedOff {
 }
 
 /// Why a webhook is switched off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SwitchedOffReason {
     /// A caller asked for it.
@@ -321,7 +322,7 @@ impl Webhook {
 // ------------------------------------------------------------------ deliveries
 
 /// One event on its way to one webhook, with every attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// Whose.
     pub business_id: BusinessId,
@@ -350,7 +351,7 @@ pub struct Delivery {
 }
 
 /// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Waits for its next attempt.
@@ -362,7 +363,7 @@ pub enum DeliveryState {
 }
 
 /// One attempt to post.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// When it began (UTC).
     pub at: Timestamp,
@@ -374,7 +375,7 @@ pub struct Attempt {
 }
 
 /// What came of posting. Not: what was answered with it, since that is nobody's business here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum PostResult {
     /// It was answered with this HTTP status.
     #[serde(rename = "status")]
@@ -385,7 +386,7 @@ pub enum PostResult {
 }
 
 /// Why there was no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PostError {
     /// Its host's name leads to an address that is not public.

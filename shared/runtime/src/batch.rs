@@ -4,10 +4,10 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use app::error::chain;
-use app::ports::Due;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt;
 use futures::future::join_all;
+use serde::de::DeserializeOwned;
 
 /// Whether a record is done with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,10 @@ pub enum Record {
 
 /// Handles each record of a batch, all at the same time, and reports the ones that must come again.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
-pub async fn each_due<F, W>(event: SqsEvent, handle: F) -> SqsBatchResponse
+pub async fn each_due<D, F, W>(event: SqsEvent, handle: F) -> SqsBatchResponse
 where
-    F: Fn(Due) -> W,
+    D: DeserializeOwned,
+    F: Fn(D) -> W,
     W: Future<Output = Record>,
 {
     let outcomes = event.records.iter().map(|message| async {
@@ -42,7 +43,7 @@ where
 }
 
 /// What a record says is due. One that cannot be read is left to the queue, which brings it to its DLQ.
-fn decode(message: &SqsMessage) -> Option<Due> {
+fn decode<D: DeserializeOwned>(message: &SqsMessage) -> Option<D> {
     let body = message.body.as_deref().unwrap_or_default();
     serde_json::from_str(body)
         .inspect_err(|error| {
@@ -61,7 +62,7 @@ pub async fn guarded<T>(work: impl Future<Output = T>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::ports::DueWhat;
+    use app::ports::{Due, DueWhat};
 
     fn batch() -> SqsEvent {
         serde_json::from_str(include_str!("../tests/sqs_event_with_poison.json")).unwrap()
@@ -69,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_poison_record_and_a_panic_fail_alone() {
-        let response = each_due(batch(), |due| async move {
+        let response = each_due(batch(), |due: Due| async move {
             match due.what {
                 DueWhat::Message { message_id, .. } if message_id.as_str() == "panics" => {
                     panic!("as planned")

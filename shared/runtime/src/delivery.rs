@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use app::deliver::{Delivered, Shift, deliver};
 use app::error::chain;
-use app::ports::{ClientBookings, Meter, Provider, Read, SetTimer, WriteFacts, WriteLedger};
+use app::ports::{ClientBookings, Due, Meter, Provider, Read, SetTimer, WriteFacts, WriteLedger};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
@@ -31,7 +31,7 @@ pub async fn deliver_batch(
     let provider = &Paced::new(provider, pace, left);
     // A holder for each record: a message that is twice in this batch must not take its other copy's claim for its own.
     let (invocation, records) = (event.context.request_id.as_str(), &AtomicUsize::new(0));
-    let response = each_due(event.payload, |due| async move {
+    let response = each_due(event.payload, |due: Due| async move {
         let holder = &format!("{invocation}/{}", records.fetch_add(1, Ordering::Relaxed));
         match deliver(store, timers, provider, &due, Shift { holder, wall: now(), until }).await {
             Ok(delivered) => {

@@ -7,13 +7,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Our own crates, as they name themselves in the logs.
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     "app",
     "authorizer",
     "booking_api",
     "booking_check",
     "booking_stream",
+    "deliver_webhook",
     "delivery_feedback",
+    "event_publisher",
     "runtime",
     "sweeper",
 ];

@@ -10,6 +10,7 @@ use domain::conversation::Author;
 use domain::message::{Message, MessageStatus};
 use domain::occasion::{About, Occasion};
 use domain::task::TaskKind;
+use domain::webhook::Webhook;
 
 use crate::world::World;
 
@@ -179,6 +180,19 @@ fn line(item: &Item) -> String {
             let (key, rotated) = (&credential.key, credential.previous.is_some());
             let shown = (&key.name, &key.access, key.expires_at, key.revoked_at.is_some());
             format!("credential of {:?} {shown:?} {rotated}", credential.business_id)
+        }
+        // Ids and secrets are made anew by a repetition that nobody was answered.
+        Item::Webhooks(webhooks) => {
+            let shown = webhooks.webhooks.iter().map(|webhook| {
+                let Webhook { url, types, secrets, revision, switched_off, .. } = webhook;
+                let off = switched_off.map(|off| off.reason);
+                format!("{url:?} {types:?} {} secrets r{revision} {off:?}", secrets.len())
+            });
+            format!("webhooks of {:?}: {:?}", webhooks.business_id, shown.collect::<Vec<_>>())
+        }
+        Item::WebhookDelivery(delivery) => {
+            let results: Vec<_> = delivery.attempts.iter().map(|attempt| &attempt.result).collect();
+            format!("delivery of {} {:?} {} {results:?}", delivery.kind, delivery.state, delivery.asked)
         }
         other => format!("{other:?}"),
     }

@@ -7,10 +7,12 @@ use app::assist::Staff;
 use app::check_booking::check_booking;
 use app::close_task::take_by_hand;
 use app::deliver::{Delivered, Shift, deliver};
+use app::deliver_webhook::deliver_webhook;
 use app::error::AppError;
 use app::offer_slot::offer_slot;
 use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
+use app::publish_events::{Change, Published, publish_events};
 use app::ports::{Due, DueWhat, NewId};
 use app::roll_out::roll_out;
 use app::run_campaign::{bring_campaign, run_campaign};
@@ -101,6 +103,58 @@ impl World {
                 matches!(delivered, Ok(delivered) if !matches!(delivered, Delivered::Again(_)))
             }
         }
+    }
+
+    /// Tells of what changed as the publisher does: each batch again until all of it is done.
+    ///
+    /// # Panics
+    /// When it is never done.
+    pub fn publish(&self) {
+        for _ in 0..PATIENCE {
+            let batch: Vec<Change> = self.state().changes.iter().flatten().take(100).cloned().collect();
+            if batch.is_empty() {
+                return;
+            }
+            let Run::Finished(published) = self.run(publish_events(self, self, self, &batch)) else {
+                continue;
+            };
+            // Lambda brings back everything from the first that failed on.
+            let done = published.iter().take_while(|outcome| **outcome == Published::Done).count();
+            if let Some(changes) = &mut self.state().changes {
+                changes.drain(..done);
+            }
+            self.wait(SignedDuration::from_secs(1));
+        }
+        panic!("what changed is never told");
+    }
+
+    /// Posts what is due at webhooks until an instant (UTC), as their queue and timers bring it, and puts the clock on the wall there.
+    ///
+    /// # Panics
+    /// When it never ends.
+    pub fn deliver_webhooks_until(&self, end: Timestamp) {
+        for _ in 0..PATIENCE {
+            let next = {
+                let mut state = self.state();
+                let next = state.deliveries.iter_mut().min_by_key(|queued| queued.visible_at);
+                let next = next.filter(|queued| queued.visible_at <= end).map(|queued| {
+                    let received = queued.clone();
+                    queued.visible_at += VISIBILITY;
+                    received
+                });
+                state.wall = state.wall.max(next.as_ref().map_or(end, |next| next.visible_at));
+                next
+            };
+            let Some(next) = next else { return };
+            let tried = self.run(deliver_webhook(self, self, self, self, &next.due, self.now()));
+            if matches!(tried, Run::Finished(Ok(_))) {
+                let hidden = crate::world::QueuedDelivery { visible_at: next.visible_at + VISIBILITY, ..next };
+                let mut state = self.state();
+                let place = state.deliveries.iter().position(|queued| *queued == hidden);
+                place.map(|place| state.deliveries.remove(place));
+            }
+        }
+        panic!("posting never ends");
     }
 
     /// Sweeps as the sweeper does.

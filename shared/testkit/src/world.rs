@@ -10,21 +10,24 @@ use std::sync::{Mutex, MutexGuard};
 
 use app::close_task::ByHand;
 use app::offer_slot::{Freed, freed};
+use app::publish_events::Change;
 use app::ports::{
-    Address, Calendar, CancelTimer, ClientBookings, Due, DueWhat, Enqueue, Expect, FindTimers, Item, Key,
-    Kind, List, Listed, NamedTimers, NewId, OpenRows, Outgoing, Page, Participation, PortError, Provider,
-    ProviderError, Read, ReadLedger, Receipt, Refs, SetTimer, Stored, Write, WriteError, WriteFacts,
-    WriteLedger,
+    Address, Calendar, CancelTimer, ClientBookings, Due, DueDelivery, DueWhat, Enqueue, EnqueueDelivery, Expect,
+    FindTimers, Item, Key, Kind, List, ListDeliveries, Listed, NamedTimers, NewId, OnBus, OpenRows, Outgoing, Page,
+    Participation, PortError, Post, PostWebhook, Posted, Provider, ProviderError, PublishEvents, Read,
+    ReadLedger, Receipt, Refs, SetDeliveryTimer, SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
 };
 use domain::booking::Booking;
 use domain::channel::Channel;
-use domain::ids::{BookingId, BusinessId, CampaignId, ClientId, MessageId};
+use domain::event::Event;
+use domain::ids::{BookingId, BusinessId, CampaignId, ClientId, EventId, MessageId, WebhookId};
 use domain::message::Message;
 use domain::occasion::Occasion;
 use domain::subject::SubjectId;
 use domain::task::Task;
 use domain::template::Content;
 use domain::waitlist::WaitlistEntry;
+use domain::webhook::{PostError, PostResult};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::invariants;
@@ -44,6 +47,10 @@ pub enum Call {
     Enqueue,
     /// [`Provider`].
     Send(Channel),
+    /// [`PublishEvents`].
+    Publish,
+    /// [`PostWebhook`].
+    Post,
     /// No call: a use case waits until an instant (UTC).
     Sleep(Timestamp),
 }
@@ -59,6 +66,10 @@ pub enum Service {
     Queues,
     /// The channel's provider.
     Provider(Channel),
+    /// EventBridge.
+    Bus,
+    /// Whoever receives a webhook's posts.
+    Receiver,
     /// The sandbox's own clock.
     Clock,
 }
@@ -71,6 +82,8 @@ impl Call {
             Call::Timer => Service::Scheduler,
             Call::Enqueue => Service::Queues,
             Call::Send(channel) => Service::Provider(channel),
+            Call::Publish => Service::Bus,
+            Call::Post => Service::Receiver,
             Call::Sleep(_) => Service::Clock,
         }
     }
@@ -122,7 +135,8 @@ impl Fault {
             _ if call.service() == Service::Clock => false,
             Fault::FailBefore | Fault::Throttle | Fault::CrashBefore => true,
             Fault::FailAfter | Fault::CrashAfter => call != Call::Read,
-            Fault::LostBefore | Fault::Refuse => matches!(call, Call::Send(_)),
+            Fault::LostBefore => matches!(call, Call::Send(_) | Call::Post),
+            Fault::Refuse => matches!(call, Call::Send(_)),
             Fault::Conflict => matches!(call, Call::Write(_)),
             Fault::ConflictAfter => call == Call::Write(1),
             Fault::Twice => matches!(call, Call::Timer | Call::Enqueue),
@@ -194,6 +208,30 @@ pub struct Queued {
     pub visible_at: Timestamp,
 }
 
+/// An event that is to be posted, waiting in its queue or for its timer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedDelivery {
+    /// What is due.
+    pub due: DueDelivery,
+    /// From when on it can be received (UTC).
+    pub visible_at: Timestamp,
+}
+
+/// What the receiver of a webhook got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// At which URL.
+    pub url: String,
+    /// `webhook-id`.
+    pub id: EventId,
+    /// `webhook-timestamp` (UTC).
+    pub at: Timestamp,
+    /// `webhook-signature`.
+    pub signatures: String,
+    /// The body.
+    pub body: String,
+}
+
 /// What a provider took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -223,6 +261,16 @@ pub struct State {
     pub(crate) left: HashMap<MessageId, usize>,
     /// Messages of which, for some time, nobody knew whether they had left.
     pub(crate) uncertain: BTreeSet<MessageId>,
+    /// What the streams of both tables bring to whoever tells of events, oldest first; see [`World::tell_of_events`].
+    pub(crate) changes: Option<VecDeque<Change>>,
+    /// What is on the bus, in the order in which it got there.
+    pub(crate) bus: Vec<Event>,
+    /// Events on their way to webhooks.
+    pub(crate) deliveries: Vec<QueuedDelivery>,
+    /// What receivers of webhooks got.
+    pub(crate) received: Vec<Received>,
+    /// What receivers answer, the next first; when there is nothing left, 204.
+    pub(crate) answers: VecDeque<PostResult>,
     /// See [`World::cancel_under_way`].
     pub(crate) cancelled_under_way: bool,
     /// What was counted against limits.
@@ -319,12 +367,27 @@ impl State {
                 journal.push((self.wall, item.clone()));
             }
             let before = self.items.insert(Stored { item: item.clone(), version });
+            if let Some(changes) = &mut self.changes
+                && is_told_of(item)
+            {
+                let before = before.as_ref().map(|stored| stored.item.clone());
+                changes.push_back(Change { before, after: item.clone(), version, at: self.wall });
+            }
             let before = before.as_ref().and_then(|stored| stored.item.booking());
             let freed = before.zip(item.booking()).and_then(|(before, after)| freed(before, after));
             self.stream.extend(Changed::of(item));
             self.stream.extend(freed.map(Changed::Freed));
         }
         Ok(())
+    }
+}
+
+/// Whether the stream's filters let a change of this item through to whoever tells of events.
+fn is_told_of(item: &Item) -> bool {
+    match item {
+        Item::Booking(_) | Item::Message(_) | Item::Task(_) => true,
+        Item::WebhookDelivery(delivery) => delivery.asked,
+        _ => false,
     }
 }
 
@@ -347,6 +410,11 @@ impl World {
                 outbox: Vec::new(),
                 left: HashMap::new(),
                 uncertain: BTreeSet::new(),
+                changes: None,
+                bus: Vec::new(),
+                deliveries: Vec::new(),
+                received: Vec::new(),
+                answers: VecDeque::new(),
                 cancelled_under_way: false,
                 meters: HashMap::new(),
                 twice: false,
@@ -561,6 +629,31 @@ impl World {
     /// Takes what the queues hold, in the order in which it was put there.
     pub fn take_queue(&self) -> Vec<Queued> {
         std::mem::take(&mut self.state().queue)
+    }
+
+    /// From now on events are told of: the streams also bring what changes to [`World::publish`].
+    pub fn tell_of_events(&self) {
+        self.state().changes = Some(VecDeque::new());
+    }
+
+    /// What is on the bus, in the order in which it got there.
+    pub fn bus(&self) -> Vec<Event> {
+        self.state().bus.clone()
+    }
+
+    /// Events on their way to webhooks.
+    pub fn deliveries_under_way(&self) -> Vec<QueuedDelivery> {
+        self.state().deliveries.clone()
+    }
+
+    /// What receivers of webhooks got.
+    pub fn received(&self) -> Vec<Received> {
+        self.state().received.clone()
+    }
+
+    /// Receivers answer with these from now on, and when there is nothing left, with 204.
+    pub fn receivers_answer(&self, results: impl IntoIterator<Item = PostResult>) {
+        self.state().answers = results.into_iter().collect();
     }
 
     /// When the next timer fires (UTC).
@@ -848,6 +941,92 @@ impl Enqueue for World {
     async fn enqueue(&self, due: &Due, delay_seconds: u32) -> Result<(), PortError> {
         assert!(delay_seconds <= 900, "SQS delays by at most 900 seconds");
         self.port(Call::Enqueue, |state| state.put_in_queue(due, delay_seconds)).await
+    }
+}
+
+impl PublishEvents for World {
+    async fn publish(&self, events: &[&Event]) -> Result<Vec<OnBus>, PortError> {
+        assert!(events.len() <= 10, "EventBridge takes at most 10 events at once");
+        self.port(Call::Publish, |state| {
+            state.bus.extend(events.iter().map(|event| (*event).clone()));
+            vec![OnBus::Taken; events.len()]
+        })
+        .await
+    }
+}
+
+impl EnqueueDelivery for World {
+    async fn enqueue_delivery(&self, due: &DueDelivery, delay_seconds: u32) -> Result<(), PortError> {
+        assert!(delay_seconds <= 900, "SQS delays by at most 900 seconds");
+        self.port(Call::Enqueue, |state| {
+            let visible_at = state.wall + SignedDuration::from_secs(i64::from(delay_seconds));
+            state.deliveries.push(QueuedDelivery { due: due.clone(), visible_at });
+        })
+        .await
+    }
+}
+
+impl SetDeliveryTimer for World {
+    async fn set_delivery_timer(&self, due: &DueDelivery) -> Result<(), PortError> {
+        assert!(due.timer_name().len() <= 64, "a schedule's name has at most 64 characters");
+        self.port(Call::Timer, |state| {
+            // One of the same name stays.
+            let timer = QueuedDelivery { due: due.clone(), visible_at: due.at };
+            if !state.deliveries.contains(&timer) {
+                state.deliveries.push(timer);
+            }
+        })
+        .await
+    }
+}
+
+impl ListDeliveries for World {
+    async fn deliveries(
+        &self,
+        business_id: &BusinessId,
+        webhook_id: &WebhookId,
+        page: Page,
+    ) -> Result<Listed, PortError> {
+        self.port(Call::Read, |state| {
+            let mut all: Vec<(String, Stored)> = state
+                .items
+                .values()
+                .filter_map(|stored| Some((stored.item.webhook_delivery()?, stored)))
+                .filter(|(delivery, _)| {
+                    delivery.business_id == *business_id && delivery.webhook_id == *webhook_id
+                })
+                .map(|(delivery, stored)| (delivery.id.to_string(), stored.clone()))
+                .filter(|(id, _)| page.after.as_ref().is_none_or(|after| id < after))
+                .collect();
+            all.sort_by(|(a, _), (b, _)| b.cmp(a));
+            let limit = usize::try_from(page.limit).unwrap();
+            let next = (all.len() > limit).then(|| all[limit - 1].0.clone());
+            all.truncate(limit);
+            Listed { items: all.into_iter().map(|(_, stored)| stored).collect(), next }
+        })
+        .await
+    }
+}
+
+impl PostWebhook for World {
+    async fn post(&self, post: Post<'_>) -> Posted {
+        let posted = self.call(Call::Post, |state| {
+            state.received.push(Received {
+                url: post.url.as_str().to_owned(),
+                id: post.id.clone(),
+                at: post.at,
+                signatures: post.signatures.to_owned(),
+                body: post.body.to_owned(),
+            });
+            Ok(state.answers.pop_front().unwrap_or(PostResult::Answered(204)))
+        });
+        let result = posted.await.unwrap_or_else(|refused| {
+            PostResult::Unanswered(match refused {
+                Refused::Lost => PostError::Timeout,
+                _ => PostError::Unreachable,
+            })
+        });
+        Posted { result, took_ms: 120, retry_after: None }
     }
 }
 

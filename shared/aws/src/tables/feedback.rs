@@ -11,7 +11,7 @@ use domain::contact::Phone;
 use domain::ids::{BusinessId, ClientId};
 use domain::subject::SubjectId;
 
-use super::{BY_PHONE, BY_PROVIDER, Query, Row, SortKey, Tables, client_key, stored};
+use super::{BY_PHONE, BY_PROVIDER, Query, Row, SortKey, Tables, client_key};
 use crate::error::port_error;
 
 /// The place of a message in the index of what providers call messages.
@@ -104,27 +104,7 @@ impl ListConversation for Tables {
         client_id: &ClientId,
         page: Page,
     ) -> Result<Listed, PortError> {
-        const PREFIX: &str = "ENTRY#";
-        let pk = client_key(business_id, client_id);
-        // The cursor is the place of the last one: it names nothing beyond this client.
-        let after = page.after.map(|place| {
-            Row::from([
-                ("pk".to_owned(), AttributeValue::S(pk.clone())),
-                ("sk".to_owned(), AttributeValue::S(format!("{PREFIX}{place}"))),
-            ])
-        });
-        let query = Query {
-            table: &self.bookings,
-            index: None,
-            pk,
-            sk: SortKey::StartsWithLatestFirst(PREFIX.to_owned()),
-            after,
-            limit: i32::try_from(page.limit).ok(),
-        };
-        let (rows, last) = self.query("listing a conversation", query).await?;
-        let next = last.as_ref().and_then(|last| text(last, "sk")?.strip_prefix(PREFIX).map(str::to_owned));
-        let items = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
-        Ok(Listed { items, next })
+        self.latest_first("listing a conversation", client_key(business_id, client_id), "ENTRY#", page).await
     }
 }
 

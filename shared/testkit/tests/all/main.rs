@@ -15,4 +15,5 @@ mod settings;
 mod sweep;
 mod tenants;
 mod waitlist;
+mod webhooks;
 mod world;
