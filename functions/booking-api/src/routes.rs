@@ -13,6 +13,7 @@ mod staff;
 mod tasks;
 mod templates;
 mod waitlist;
+mod webhooks;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -83,7 +84,8 @@ pub(crate) fn operations<T: Target>(target: T) -> T {
     let target = waitlist::operations(target);
     let target = occasions::operations(target);
     let target = conversation::operations(target);
-    tasks::operations(target)
+    let target = tasks::operations(target);
+    webhooks::operations(target)
 }
 
 fn ok(etag: u64, body: impl Serialize) -> Response {

@@ -42,7 +42,9 @@ pub async fn handle(
             (Err(why), _) => Published::Never(why),
             (Ok(_), Some(published)) => published.next().unwrap_or(Published::Done),
             // Whose panic it was is found as Lambda halves the batch.
-            (Ok(_), None) if changes.len() > 1 => Published::Again("telling of the batch panicked".to_owned()),
+            (Ok(_), None) if changes.len() > 1 => {
+                Published::Again("telling of the batch panicked".to_owned())
+            }
             (Ok(_), None) => Published::Never("telling of it panicked".to_owned()),
         };
         let again = match outcome {
@@ -54,7 +56,8 @@ pub async fn handle(
             Published::Never(why) => {
                 tracing::error!(?about, why, "cannot be told of and is set aside");
                 let set_aside = Note { about, why }.set_aside(failures).await;
-                let lost = set_aside.inspect_err(|error| tracing::error!(error = %chain(error), "not even that"));
+                let lost =
+                    set_aside.inspect_err(|error| tracing::error!(error = %chain(error), "not even that"));
                 lost.is_err()
             }
         };

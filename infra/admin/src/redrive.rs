@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use app::ports::{Due, DueWhat};
+use app::ports::{Due, DueDelivery, DueWhat};
 use aws::letters::{Letter, LetterBox, queues_of};
 use jiff::Timestamp;
 use lexopt::prelude::{Long, Short, ValueExt};
+use serde::{Deserialize, Serialize};
 
 use crate::{Failure, HELP, print};
 
@@ -84,10 +85,11 @@ fn belongs_into(of: &str, letter: &Letter) -> (String, String) {
         return (format!("{of}Queue"), letter.body.clone());
     }
     let Some(due) = due_in(letter) else { return (String::new(), letter.body.clone()) };
-    let queue = match &due.what {
-        DueWhat::Message { channel, .. } => queue_id(channel.name()),
-        DueWhat::Check { .. } => queue_id("check"),
-        DueWhat::Campaign { .. } => queue_id("campaign"),
+    let queue = match &due {
+        Brought::Due(Due { what: DueWhat::Message { channel, .. }, .. }) => queue_id(channel.name()),
+        Brought::Due(Due { what: DueWhat::Check { .. }, .. }) => queue_id("check"),
+        Brought::Due(Due { what: DueWhat::Campaign { .. }, .. }) => queue_id("campaign"),
+        Brought::Delivery(_) => queue_id("webhook"),
     };
     (queue, serde_json::to_string(&due).unwrap_or_else(|_| letter.body.clone()))
 }
@@ -97,8 +99,18 @@ fn queue_id(name: &str) -> String {
     format!("{}{rest}Queue", first.to_uppercase())
 }
 
+/// What a queue brings.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Brought {
+    /// A message or a check.
+    Due(Due),
+    /// An event for a webhook.
+    Delivery(DueDelivery),
+}
+
 /// What a letter brings. A schedule that was given up may not say its instant: then the one at which it was given up, since when it is due.
-fn due_in(letter: &Letter) -> Option<Due> {
+fn due_in(letter: &Letter) -> Option<Brought> {
     let mut body: serde_json::Value = serde_json::from_str(&letter.body).ok()?;
     let instant = body["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
     if instant.is_none() {
@@ -124,10 +136,15 @@ fn summary(name: &str, letters: &[Letter]) -> String {
 }
 
 fn kind_of(letter: &Letter) -> String {
-    match due_in(letter).map(|due| due.what) {
-        Some(DueWhat::Message { kind, channel, .. }) => format!("{kind} by {channel}"),
-        Some(DueWhat::Check { kind, .. }) => format!("check: {kind:?}").to_lowercase(),
-        Some(DueWhat::Campaign { .. }) => "campaign".to_owned(),
+    match due_in(letter) {
+        Some(Brought::Due(Due { what: DueWhat::Message { kind, channel, .. }, .. })) => {
+            format!("{kind} by {channel}")
+        }
+        Some(Brought::Due(Due { what: DueWhat::Check { kind, .. }, .. })) => {
+            format!("check: {kind:?}").to_lowercase()
+        }
+        Some(Brought::Due(Due { what: DueWhat::Campaign { .. }, .. })) => "campaign".to_owned(),
+        Some(Brought::Delivery(_)) => "event for a webhook".to_owned(),
         None => "not readable: it will come back, or is not ours".to_owned(),
     }
 }
@@ -162,6 +179,8 @@ mod tests {
     const REMINDER: &str = r#"{"due":"message","message_id":"m","channel":"sms","type":"reminder","refs":{"business_id":"b","booking_id":"k"},"at":"<aws.scheduler.scheduled-time>"}"#;
     const CHECK: &str = r#"{"due":"check","check_id":"c","kind":"late","refs":{"business_id":"b","booking_id":"k"},"at":"2026-11-23T09:00:00Z"}"#;
 
+    const EVENT: &str = r#"{"business_id":"b","webhook_id":"w","delivery_id":"1795428000-d","at":"<aws.scheduler.scheduled-time>"}"#;
+
     #[test]
     fn what_lies_in_a_dlq_is_told_by_kind() {
         let letters = [letter(REMINDER), letter(CHECK), letter(CHECK), letter("no JSON")];
@@ -184,6 +203,11 @@ mod tests {
         assert_eq!(queue, "CheckQueue");
         let due: Due = serde_json::from_str(&body).unwrap();
         assert_eq!(due.at, "2026-11-23T09:00:00Z".parse().unwrap());
+        let (queue, body) = belongs_into(SCHEDULES, &letter(EVENT));
+        assert_eq!(queue, "WebhookQueue");
+        let due: DueDelivery = serde_json::from_str(&body).unwrap();
+        assert_eq!(due.at, "2026-11-23T10:00:00Z".parse().unwrap());
+        assert_eq!(kind_of(&letter(EVENT)), "event for a webhook");
         assert_eq!(belongs_into(SCHEDULES, &letter("no JSON")).0, "");
     }
 

@@ -55,17 +55,17 @@ impl Signal {
     }
 }
 
-/// Every event source's poller, by the table's or queue's name.
+/// Every event source's poller, by the table's and the function's or by the queue's name.
 #[derive(Debug, Default)]
 pub struct Sources {
-    streams: BTreeMap<String, Arc<Signal>>,
+    streams: BTreeMap<(String, String), Arc<Signal>>,
     queues: BTreeMap<String, Arc<Signal>>,
 }
 
 impl Sources {
-    /// The signal of the stream of `table`.
-    pub fn stream(&mut self, table: &str) -> Arc<Signal> {
-        Arc::clone(self.streams.entry(table.to_owned()).or_default())
+    /// The signal of who brings the stream of `table` to `function`.
+    pub fn stream(&mut self, table: &str, function: &str) -> Arc<Signal> {
+        Arc::clone(self.streams.entry((table.to_owned(), function.to_owned())).or_default())
     }
 
     /// The signal of `queue`.
@@ -73,9 +73,9 @@ impl Sources {
         Arc::clone(self.queues.entry(queue.to_owned()).or_default())
     }
 
-    /// The signal of the stream of `table`, if a function listens to it.
-    pub fn of_stream(&self, table: &str) -> Option<Arc<Signal>> {
-        self.streams.get(table).cloned()
+    /// The signal of who brings the stream of `table` to `function`, if it listens to it.
+    pub fn of_stream(&self, table: &str, function: &str) -> Option<Arc<Signal>> {
+        self.streams.get(&(table.to_owned(), function.to_owned())).cloned()
     }
 
     /// The signal of `queue`, if a function listens to it.
@@ -87,7 +87,7 @@ impl Sources {
     pub fn tables_written(&self, request: &str) {
         self.streams
             .iter()
-            .filter(|(table, _)| request.contains(*table))
+            .filter(|((table, _), _)| request.contains(table))
             .for_each(|(_, signal)| signal.wake());
     }
 
@@ -99,7 +99,7 @@ impl Sources {
     }
 
     fn all(&self) -> impl Iterator<Item = (&String, &Arc<Signal>)> {
-        self.streams.iter().chain(&self.queues)
+        self.streams.iter().map(|((table, _), signal)| (table, signal)).chain(&self.queues)
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
     #[tokio::test]
     async fn drained_names_what_stays_busy() {
         let mut sources = Sources::default();
-        let _never_polled = sources.stream("local-BookingsTable");
+        let _never_polled = sources.stream("local-BookingsTable", "booking-stream");
         let error = Activity::default().drained(&sources, Duration::from_millis(20)).await.unwrap_err();
         assert_eq!(error, "local-BookingsTable was still busy");
     }

@@ -138,9 +138,16 @@ async fn delay(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn shuffle(State(stack): State<Arc<RunningStack>>) -> StatusCode {
-    stack.host.faults.shuffle();
-    StatusCode::NO_CONTENT
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shuffle {
+    function: String,
+}
+
+async fn shuffle(State(stack): State<Arc<RunningStack>>, body: Bytes) -> Result<StatusCode, Refused> {
+    let Shuffle { function } = read(&body)?;
+    stack.host.faults.shuffle(function);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear(State(stack): State<Arc<RunningStack>>) -> StatusCode {

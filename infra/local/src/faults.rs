@@ -1,6 +1,6 @@
 //! Faults on demand: what goes wrong in production, at a moment of the tester's choice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -92,7 +92,7 @@ struct Waiting {
     throttles: BTreeMap<String, ServiceFault>,
     failures: BTreeMap<String, ServiceFault>,
     delays: BTreeMap<String, ServiceFault>,
-    shuffle: bool,
+    shuffles: BTreeSet<String>,
 }
 
 impl Faults {
@@ -116,9 +116,9 @@ impl Faults {
         self.waiting().delays.insert(fault.service.clone(), fault);
     }
 
-    /// Delivers the next stream batch twice, and out of order as far as a stream allows.
-    pub fn shuffle(&self) {
-        self.waiting().shuffle = true;
+    /// Delivers a function's next stream batch twice, and out of order as far as a stream allows.
+    pub fn shuffle(&self, function: String) {
+        self.waiting().shuffles.insert(function);
     }
 
     /// Forgets every fault that waits.
@@ -143,8 +143,8 @@ impl Faults {
         Trouble { throttled, failed, delay_ms }
     }
 
-    pub(crate) fn take_shuffle(&self) -> bool {
-        std::mem::take(&mut self.waiting().shuffle)
+    pub(crate) fn take_shuffle(&self, function: &str) -> bool {
+        self.waiting().shuffles.remove(function)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -201,9 +201,9 @@ mod tests {
     fn cleared_faults_never_happen() {
         let faults = Faults::default();
         faults.delay(fault(r#"{"service": "dynamodb", "milliseconds": 50}"#));
-        faults.shuffle();
+        faults.shuffle("f".to_owned());
         faults.clear();
         assert_eq!(faults.meet("dynamodb"), Trouble::default());
-        assert!(!faults.take_shuffle());
+        assert!(!faults.take_shuffle("f"));
     }
 }

@@ -309,7 +309,7 @@ fn sources(functions: &[FunctionSpec]) -> Sources {
     let mut sources = Sources::default();
     for function in functions {
         for mapping in &function.streams {
-            sources.stream(table_of(&mapping.stream_arn));
+            sources.stream(table_of(&mapping.stream_arn), &function.name);
         }
         for mapping in &function.queues {
             sources.queue(queue_name(&mapping.queue_arn));
@@ -330,6 +330,7 @@ fn services_config(
     keep: bool,
 ) -> Result<ServicesConfig, StackError> {
     let mut config = ServicesConfig::new(template.parameter("EmailFrom").unwrap_or_default(), state_dir);
+    config.event_buses = template.event_buses()?;
     config.schedule_groups = template.schedule_groups()?;
     config.topics = template.topics()?;
     config.configuration_sets = template.configuration_sets()?;
@@ -349,9 +350,10 @@ fn start_pollers(
     for function in &running.functions {
         for mapping in &function.spec.streams {
             let name = table_of(&mapping.stream_arn);
-            let (Some(table), Some(signal)) =
-                (tables.iter().find(|table| table.name == name), running.sources.of_stream(name))
-            else {
+            let (Some(table), Some(signal)) = (
+                tables.iter().find(|table| table.name == name),
+                running.sources.of_stream(name, &function.spec.name),
+            ) else {
                 return Err(StackError::template(
                     &function.spec.logical_id,
                     format!("there is no table {name}"),

@@ -18,7 +18,7 @@ use crate::error::StackError;
 use crate::event_source::filter::Filter;
 pub use messaging::{EventDestination, LogSubscription, Subscription, Topic};
 use properties::{
-    ApiProperties, FunctionProperties, GroupProperties, QueueEventProperties, QueueProperties,
+    ApiProperties, BusProperties, FunctionProperties, GroupProperties, QueueEventProperties, QueueProperties,
     RouteProperties, RuleProperties, ScheduleProperties, StreamProperties, TableProperties,
 };
 
@@ -341,6 +341,15 @@ impl Template {
         Ok(queues)
     }
 
+    /// The names of the event buses.
+    ///
+    /// # Errors
+    /// A property is unknown or wrong.
+    pub fn event_buses(&self) -> Result<Vec<String>, StackError> {
+        let buses = self.of_type("AWS::Events::EventBus");
+        buses.map(|id| self.properties::<BusProperties>(id).map(|bus| bus.name)).collect()
+    }
+
     /// The schedule groups' names.
     ///
     /// # Errors
@@ -490,8 +499,9 @@ impl Template {
     }
 
     fn check_resources(&self) -> Result<(), StackError> {
-        const HANDLED: [&str; 11] = [
+        const HANDLED: [&str; 12] = [
             "AWS::DynamoDB::Table",
+            "AWS::Events::EventBus",
             "AWS::Logs::SubscriptionFilter",
             "AWS::S3::Bucket",
             "AWS::SES::ConfigurationSet",
@@ -654,7 +664,9 @@ impl Template {
             Some("AWS::Scheduler::ScheduleGroup") => self.schedule_group(name),
             Some("AWS::S3::Bucket") => Ok(bucket_name(name)),
             Some("AWS::SNS::Topic") => Ok(arn_of("sns", &self.given_name(name, "TopicName", path)?)),
-            Some("AWS::SES::ConfigurationSet") => self.given_name(name, "Name", path),
+            Some("AWS::SES::ConfigurationSet" | "AWS::Events::EventBus") => {
+                self.given_name(name, "Name", path)
+            }
             Some("AWS::Logs::LogGroup") => self.given_name(name, "LogGroupName", path),
             Some("AWS::SSM::Parameter") => self.given_name(name, "Name", path),
             Some(_) => Ok(physical_name(name)),
@@ -673,6 +685,9 @@ impl Template {
                 .ok_or_else(|| StackError::template(path, format!("{id} has no stream"))),
             (Some("AWS::SQS::Queue"), "Arn") => Ok(arn_of("sqs", &name)),
             (Some("AWS::SQS::Queue"), "QueueName") => Ok(name),
+            (Some("AWS::Events::EventBus"), "Arn") => {
+                Ok(arn_of("events", &format!("event-bus/{}", self.reference(id, path)?)))
+            }
             (Some("AWS::S3::Bucket"), "Arn") => Ok(format!("arn:aws:s3:::{}", bucket_name(id))),
             (Some("AWS::IAM::Role"), "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}")),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(id)),
@@ -866,7 +881,9 @@ mod tests {
             let url = format!("http://queues/{}", queue.name);
             template.set_queue_url(&queue.logical_id, url);
         }
-        template.set_stream_arn("BookingsTable", "arn:stream".to_owned());
+        for table in ["BookingsTable", "MessagesTable"] {
+            template.set_stream_arn(table, "arn:stream".to_owned());
+        }
         template
     }
 
@@ -902,12 +919,20 @@ mod tests {
         assert_eq!(api.timeout, Duration::from_secs(29));
         let mut routes = api.routes.iter().map(|route| (route.method.as_str(), route.path.as_str()));
         assert!(routes.all(|(method, path)| method != "ANY" && path == "/v1/{proxy+}"));
-        assert_eq!(api.routes.len(), 4);
+        assert_eq!(api.routes.len(), 5);
         assert_eq!(api.routes[0].authorizer.as_deref(), Some("ApiKey"));
         assert_eq!(template.schedule_groups().unwrap(), ["local-bookings"]);
+        assert_eq!(template.event_buses().unwrap(), ["local-events"]);
         let api = template.api().unwrap().unwrap();
         assert_eq!(api.authorizers["ApiKey"].headers, ["authorization"]);
         assert_eq!(api.authorizers["ApiKey"].cache, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn on_aws_no_webhook_may_be_on_the_functions_own_machine() {
+        for function in real().functions().unwrap() {
+            assert!(!function.environment.contains_key("WEBHOOKS_ALLOW_LOCAL"), "{}", function.name);
+        }
     }
 
     #[test]
@@ -1021,8 +1046,8 @@ mod tests {
         for (text, expected) in [
             ("Mappings: {}", "template: Mappings: not understood locally"),
             (
-                "Resources: { Bus: { Type: 'AWS::Events::EventBus' } }",
-                "template: Resources.Bus: resource type \"AWS::Events::EventBus\" cannot run locally",
+                "Resources: { Pipe: { Type: 'AWS::Pipes::Pipe' } }",
+                "template: Resources.Pipe: resource type \"AWS::Pipes::Pipe\" cannot run locally",
             ),
             (
                 "Resources: { Q: { Type: 'AWS::SQS::Queue', Condition: X } }",

@@ -3,9 +3,7 @@
 //! Posted at least once: who dies between the post and the record of it has it posted again, with the same `webhook-id`, by which a receiver knows
 //! what it had. There is no claim, since a second post costs a receiver that keeps to the standard nothing.
 
-use domain::webhook::{
-    Attempt, Delivery, DeliveryState, SwitchedOffReason, Webhook, WebhookUrl, Webhooks,
-};
+use domain::webhook::{Attempt, Delivery, DeliveryState, SwitchedOffReason, Webhook, WebhookUrl, Webhooks};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{

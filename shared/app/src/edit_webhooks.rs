@@ -2,7 +2,7 @@
 //! have, and telling them of an event takes one read.
 
 use domain::event::{Event, EventFilter, EventType};
-use domain::ids::{BusinessId, DeliveryId, WebhookId};
+use domain::ids::{BusinessId, DeliveryId, EventId, WebhookId};
 use domain::text::Name;
 use domain::webhook::{
     Delivery, Reach, Secret, SigningKey, SwitchedOff, SwitchedOffReason, WEBHOOKS, Webhook, WebhookUrl,
@@ -251,13 +251,8 @@ pub async fn test_webhook(
     edit: Edit<'_>,
     id: &WebhookId,
 ) -> Result<Done<Delivery>, AppError> {
-    let event = Event {
-        id: ids.new_id().parse().map_err(|_| AppError::NotFound { what: "id" })?,
-        kind: EventType::WebhookTest,
-        at: edit.now,
-        business_id: edit.business_id.clone(),
-        data: json!({ "webhook_id": id }),
-    };
+    let event_id = ids.new_id().parse().map_err(|_| AppError::NotFound { what: "id" })?;
+    let event = test_event(event_id, edit.business_id, id, edit.now);
     let made = Delivery::of(&event, json!(event).to_string(), id, edit.now).asked_again(edit.now);
     let keys = vec![Key::Webhooks(edit.business_id.clone())];
     do_once(ports, TRIES, edit.business_id, edit.once, edit.now, keys, |found| {
@@ -269,6 +264,22 @@ pub async fn test_webhook(
         }
     })
     .await
+}
+
+/// The event that tries a webhook out, at `now` (UTC).
+pub(crate) fn test_event(
+    id: EventId,
+    business_id: &BusinessId,
+    webhook_id: &WebhookId,
+    now: Timestamp,
+) -> Event {
+    Event {
+        id,
+        kind: EventType::WebhookTest,
+        at: now,
+        business_id: business_id.clone(),
+        data: json!({ "webhook_id": webhook_id }),
+    }
 }
 
 /// Has a delivery posted once more, whatever came of it before.

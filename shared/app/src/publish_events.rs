@@ -76,12 +76,16 @@ impl From<PortError> for Published {
 pub fn events_of(change: &Change) -> Vec<Event> {
     let before = change.before.as_ref();
     let (business_id, thing, happened): (_, _, Vec<Happened>) = match &change.after {
-        Item::Booking(after) => {
-            (&after.business_id, format!("BOOKING#{}", after.id), of_booking(before.and_then(Item::booking), after))
-        }
-        Item::Message(after) => {
-            (&after.business_id, format!("MESSAGE#{}", after.id), of_message(before.and_then(Item::message), after))
-        }
+        Item::Booking(after) => (
+            &after.business_id,
+            format!("BOOKING#{}", after.id),
+            of_booking(before.and_then(Item::booking), after),
+        ),
+        Item::Message(after) => (
+            &after.business_id,
+            format!("MESSAGE#{}", after.id),
+            of_message(before.and_then(Item::message), after),
+        ),
         Item::Task(after) => {
             (&after.business_id, format!("TASK#{}", after.id), of_task(before.and_then(Item::task), after))
         }
@@ -221,3 +225,6 @@ async fn write_and_enqueue(
     }
     queue.enqueue_delivery(&due, 0).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,7 @@ impl PublishEvents for Bus {
         let mut said = answer.entries.unwrap_or_default().into_iter().map(|entry| match entry.error_code {
             None => OnBus::Taken,
             Some(code) if may_pass(&code) => OnBus::Again,
-            Some(code) => {
-                OnBus::Refused(format!("{code}: {}", entry.error_message.unwrap_or_default()))
-            }
+            Some(code) => OnBus::Refused(format!("{code}: {}", entry.error_message.unwrap_or_default())),
         });
         // One of which nothing is said is not known to be there.
         Ok(events.iter().map(|_| said.next().unwrap_or(OnBus::Again)).collect())

@@ -1017,6 +1017,13 @@ mod tests {
         assert!(template.contains(
             r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","campaign","client","occasion","rollout","task"]}}}}"#
         ));
+        for filter in [
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","task"]}}}}"#,
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["webhook_delivery"]},"asked":{"BOOL":[true]}}}}"#,
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["message"]},"status":{"S":["accepted","delivered","read","failed","unknown","suppressed"]}}}}"#,
+        ] {
+            assert!(template.contains(filter), "{filter}");
+        }
         let client = serde_json::json!({ "entity": "client", "business_id": "b", "id": "c", "name": "Ana" });
         let client: Item = serde_json::from_value(client).unwrap();
         let row = row(&Write { item: client, expect: Expect::Absent }).unwrap();

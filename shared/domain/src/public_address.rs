@@ -42,9 +42,8 @@ pub fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(address) => {
             let bits = address.to_bits();
             let given_out = bits >> 125 == 0b001;
-            let within = |(network, length): &(Ipv6Addr, u32)| {
-                (bits ^ network.to_bits()).leading_zeros() >= *length
-            };
+            let within =
+                |(network, length): &(Ipv6Addr, u32)| (bits ^ network.to_bits()).leading_zeros() >= *length;
             given_out && !NOT_PUBLIC_V6.iter().any(within)
         }
     }

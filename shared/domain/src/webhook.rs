@@ -68,8 +68,15 @@ pub struct InvalidWebhookUrl(pub &'static str);
 pub enum Reach {
     /// Public ones only, by https. The only one there is outside of a developer's machine.
     Public,
-    /// This machine too, and by http: for receivers in tests and on a local stack.
+    /// This machine too, and there by http: for receivers in tests and on a local stack.
     Local,
+}
+
+impl Reach {
+    /// Whether a webhook may be at this address.
+    pub fn allows(self, address: IpAddr) -> bool {
+        is_public(address) || (self == Reach::Local && address.is_loopback())
+    }
 }
 
 /// Endings of names that no public name has.
@@ -84,22 +91,22 @@ impl WebhookUrl {
         const FORM: &str = "an https:// URL of at most 500 characters, without user, password or fragment";
         let fits = text.len() <= 500 && text.bytes().all(|byte| byte.is_ascii_graphic());
         let url = Url::parse(text).ok().filter(|_| fits).ok_or(InvalidWebhookUrl(FORM))?;
-        let local = reach == Reach::Local && url.scheme() == "http";
+        let (allowed, own) = match url.host() {
+            Some(Host::Domain(name)) => (is_public_name(name), name == "localhost"),
+            Some(Host::Ipv4(address)) => (reach.allows(address.into()), address.is_loopback()),
+            Some(Host::Ipv6(address)) => (reach.allows(address.into()), address.is_loopback()),
+            None => (false, false),
+        };
+        let local = reach == Reach::Local && own;
         let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        if !bare || !(url.scheme() == "https" || local) {
+        if !bare || !(url.scheme() == "https" || (local && url.scheme() == "http")) {
             return Err(InvalidWebhookUrl(FORM));
         }
-        let public = match url.host() {
-            Some(Host::Domain(name)) => is_public_name(name),
-            Some(Host::Ipv4(address)) => is_public(address.into()),
-            Some(Host::Ipv6(address)) => is_public(address.into()),
-            None => false,
-        };
-        if reach == Reach::Public && !public {
+        if !(allowed || local) {
             return Err(InvalidWebhookUrl("a URL whose host is on the public internet"));
         }
         // Ports below 1024 are other services'.
-        if reach == Reach::Public && url.port().is_some_and(|port| port < 1024) {
+        if !local && url.port().is_some_and(|port| port < 1024) {
             return Err(InvalidWebhookUrl("a URL with no port, or one from 1024 on"));
         }
         Ok(Self(url.into()))

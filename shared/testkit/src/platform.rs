@@ -12,8 +12,8 @@ use app::error::AppError;
 use app::offer_slot::offer_slot;
 use app::plan_client::plan_client;
 use app::plan_subject::plan_subject;
-use app::publish_events::{Change, Published, publish_events};
 use app::ports::{Due, DueWhat, NewId};
+use app::publish_events::{Change, Published, publish_events};
 use app::roll_out::roll_out;
 use app::run_campaign::{bring_campaign, run_campaign};
 use app::sweep::{Swept, sweep};
@@ -148,7 +148,8 @@ impl World {
             let Some(next) = next else { return };
             let tried = self.run(deliver_webhook(self, self, self, self, &next.due, self.now()));
             if matches!(tried, Run::Finished(Ok(_))) {
-                let hidden = crate::world::QueuedDelivery { visible_at: next.visible_at + VISIBILITY, ..next };
+                let hidden =
+                    crate::world::QueuedDelivery { visible_at: next.visible_at + VISIBILITY, ..next };
                 let mut state = self.state();
                 let place = state.deliveries.iter().position(|queued| *queued == hidden);
                 place.map(|place| state.deliveries.remove(place));

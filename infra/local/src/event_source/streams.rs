@@ -195,7 +195,7 @@ impl StreamPoller {
     /// Delivers a batch until every record of it was handled or given up.
     async fn deliver(&self, records: Vec<StreamRecord>) {
         let mut records = records;
-        if self.faults.take_shuffle() {
+        if self.faults.take_shuffle(&self.function.spec.name) {
             records = out_of_order(records);
             self.invoke(&records).await;
         }

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::events::OnBus;
 use super::providers::Instruction;
 use super::{Channel, Entry, Fired, PendingSchedule, RunToError, Services, page};
 use crate::seams::Stack;
@@ -61,6 +62,7 @@ pub(super) fn router(services: Arc<Services>, stack: Arc<dyn Stack>) -> Router {
         .route("/time/run-to", post(run_to))
         .route("/time/advance", post(advance))
         .route("/schedules", get(schedules))
+        .route("/events", get(events))
         .route("/outbox", get(outbox).delete(clear_outbox))
         .route("/providers", get(providers))
         .route("/providers/{channel}", post(instruct))
@@ -108,6 +110,10 @@ async fn advance(State(control): Shared, body: Bytes) -> Result<Redirect, Proble
 
 async fn schedules(State(control): Shared) -> Json<Vec<PendingSchedule>> {
     Json(control.services.scheduler.pending())
+}
+
+async fn events(State(control): Shared) -> Json<Vec<OnBus>> {
+    Json(control.services.events.all())
 }
 
 #[derive(Deserialize)]

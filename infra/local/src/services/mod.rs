@@ -1,7 +1,8 @@
-//! The services this stack answers for itself: EventBridge Scheduler, SES, SNS, AWS End User Messaging Social and the
+//! The services this stack answers for itself: EventBridge and its Scheduler, SES, SNS, AWS End User Messaging Social and the
 //! Telegram Bot API, with their outbox, what they tell of messages later, and the time machine.
 
 mod control;
+mod events;
 mod feedback;
 mod functions;
 mod outbox;
@@ -55,7 +56,7 @@ const TICKS_BETWEEN_SAVES: u32 = 10;
 pub const SERVICE_HEADER: &str = "x-local-service";
 
 /// The services, by their names in a request's signature; Telegram's requests have none.
-pub const SERVICES: [&str; 5] = ["scheduler", "ses", "sns", "social-messaging", "telegram"];
+pub const SERVICES: [&str; 6] = ["events", "scheduler", "ses", "sns", "social-messaging", "telegram"];
 
 /// Puts messages into SQS queues, on the scheduler's behalf.
 pub trait QueueSender: Send + Sync {
@@ -75,6 +76,8 @@ pub struct ServicesConfig {
     pub region: String,
     /// Verified sender, such as `Salon <hello@example.com>`; its whole domain may send.
     pub email_from: String,
+    /// Event buses that exist.
+    pub event_buses: Vec<String>,
     /// Schedule groups that exist from the start, besides `default`.
     pub schedule_groups: Vec<String>,
     /// SNS topics with the queues that listen to them.
@@ -108,6 +111,7 @@ impl ServicesConfig {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             email_from: email_from.into(),
+            event_buses: Vec::new(),
             schedule_groups: Vec::new(),
             topics: Vec::new(),
             configuration_sets: Vec::new(),
@@ -138,6 +142,7 @@ pub struct Services {
     clock: Arc<Clock>,
     queues: Arc<dyn QueueSender>,
     config: ServicesConfig,
+    events: events::Events,
     scheduler: scheduler::Scheduler,
     outbox: outbox::Outbox,
     providers: providers::Providers,
@@ -159,6 +164,7 @@ impl Services {
     pub fn new(clock: Arc<Clock>, queues: Arc<dyn QueueSender>, config: ServicesConfig) -> Arc<Self> {
         let kept = if config.keep { read_kept(&config) } else { Kept::default() };
         Arc::new(Self {
+            events: events::Events::default(),
             scheduler: scheduler::Scheduler::new(
                 &config.region,
                 &config.account,
@@ -186,6 +192,7 @@ impl Services {
         let of =
             |router: Router<Arc<Self>>| router.layer(DefaultBodyLimit::disable()).with_state(self.clone());
         let services = Arc::new(AwsRouters {
+            events: of(events::router()),
             scheduler: of(scheduler::router()),
             ses: of(ses::router()),
             sns: of(sns::router()),
@@ -272,6 +279,7 @@ fn read_kept(config: &ServicesConfig) -> Kept {
 }
 
 struct AwsRouters {
+    events: Router,
     scheduler: Router,
     ses: Router,
     sns: Router,
@@ -283,6 +291,7 @@ async fn dispatch(State(routers): State<Arc<AwsRouters>>, request: Request) -> R
     let service =
         request.headers().get(SERVICE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let router = match service {
+        "events" => &routers.events,
         "scheduler" => &routers.scheduler,
         "ses" => &routers.ses,
         "sns" => &routers.sns,

@@ -125,6 +125,12 @@ pub(super) struct RedrivePolicy {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct BusProperties {
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct GroupProperties {
     pub(super) name: String,
 }

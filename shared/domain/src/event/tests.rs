@@ -98,7 +98,12 @@ fn an_event_forgotten_by_the_history_is_not_taken_for_a_new_one() {
             service_id: "s".parse().unwrap(),
         };
         let after = before
-            .after(operation, at(NOW) + jiff::SignedDuration::from_mins(number), Source::Staff, Notify::ByRules)
+            .after(
+                operation,
+                at(NOW) + jiff::SignedDuration::from_mins(number),
+                Source::Staff,
+                Notify::ByRules,
+            )
             .unwrap();
         assert_eq!(names(of_booking(Some(&before), &after)), ["booking.changed"], "{number}");
         before = after;

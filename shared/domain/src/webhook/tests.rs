@@ -165,7 +165,12 @@ fn a_developers_own_machine_is_reached_only_where_that_is_said() {
         assert!(WebhookUrl::parse(own, Reach::Public).is_err(), "{own}");
         assert!(WebhookUrl::parse(own, Reach::Local).is_ok(), "{own}");
     }
-    assert!(WebhookUrl::parse("ftp://127.0.0.1/", Reach::Local).is_err());
+    for other in
+        ["ftp://127.0.0.1/", "http://crm.example.com/", "https://10.0.0.1/", "https://169.254.169.254/"]
+    {
+        assert!(WebhookUrl::parse(other, Reach::Local).is_err(), "{other}");
+    }
+    assert!(WebhookUrl::parse("https://crm.example.com/", Reach::Local).is_ok());
     let literal = |text| WebhookUrl::parse(text, Reach::Local).unwrap().literal();
     assert_eq!(literal("http://127.0.0.1:1/"), Some([127, 0, 0, 1].into()));
     assert_eq!(literal("https://crm.example.com/"), None);

@@ -105,7 +105,9 @@ fn messages_and_tasks_are_told_of_without_what_they_say_and_to_whom() {
     world.publish();
     let events = world.bus();
     let kinds: BTreeSet<&str> = events.iter().map(|event| event.kind.name()).collect();
-    for kind in ["booking.created", "booking.no_show", "message.accepted", "message.suppressed", "task.created"] {
+    for kind in
+        ["booking.created", "booking.no_show", "message.accepted", "message.suppressed", "task.created"]
+    {
         assert!(kinds.contains(kind), "{kind}: {kinds:?}");
     }
     let ids: BTreeSet<_> = events.iter().map(|event| &event.id).collect();
@@ -150,7 +152,8 @@ struct Told {
 }
 
 fn end(world: &World, id: &WebhookId) -> Told {
-    let delivered = deliveries(world, id).into_iter().map(|delivery| (delivery.id.to_string(), delivery.state));
+    let delivered =
+        deliveries(world, id).into_iter().map(|delivery| (delivery.id.to_string(), delivery.state));
     Told {
         on_bus: world.bus().iter().map(|event| event.id.to_string()).collect(),
         at_webhook: world.received().iter().map(|received| received.id.to_string()).collect(),
@@ -228,8 +231,7 @@ fn what_is_not_taken_is_posted_ten_times_and_may_be_asked_for_again() {
     assert_eq!((failed.state, failed.attempts.len()), (DeliveryState::Failed, 10));
     assert_eq!(world.deliveries_under_way(), []);
     let posted: Vec<Timestamp> = world.received().iter().map(|received| received.at).collect();
-    let waits: Vec<i64> =
-        posted.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).collect();
+    let waits: Vec<i64> = posted.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).collect();
     assert!(waits.is_sorted() && waits[0] <= 7 && waits[8] >= 69_000, "{waits:?}");
 
     let business = salon_id();
@@ -310,9 +312,8 @@ fn what_is_on_its_way_to_a_webhook_that_is_taken_away_is_posted_no_more() {
     world.book("book", &haircut("ana", TUESDAY_TEN)).unwrap();
     world.publish();
     let business = salon_id();
-    let deleted = world.request(|| async {
-        delete_webhook(&world, edit(&business, None, world.now()), &webhook.id).await
-    });
+    let deleted = world
+        .request(|| async { delete_webhook(&world, edit(&business, None, world.now()), &webhook.id).await });
     deleted.unwrap();
     world.deliver_webhooks_until(later(&world, SOON));
     assert_eq!(world.received(), []);
@@ -434,8 +435,9 @@ fn editing_webhooks_passes_what_every_use_case_must() {
     };
     let delete = |world: &World| {
         let id = only(world);
-        let deleted = world
-            .request(|| async { delete_webhook(world, edit(&business, Some(&once), world.now()), &id).await });
+        let deleted = world.request(|| async {
+            delete_webhook(world, edit(&business, Some(&once), world.now()), &id).await
+        });
         deleted.unwrap();
     };
     let acts: [&dyn Fn(&World); 5] = [&create, &change, &rotate, &test, &delete];

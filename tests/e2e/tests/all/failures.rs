@@ -49,7 +49,7 @@ fn a_stream_batch_out_of_order_and_delivered_twice_ends_in_the_same_messages() {
     let bookings: Vec<String> = visits
         .iter()
         .map(|time| {
-            stack.fault("shuffle", json!({}));
+            stack.fault("shuffle", json!({ "function": "booking-stream" }));
             let id = salon.post_booking(&salon.booking(&salon.day(2, time)));
             let later = salon.day(3, time).datetime().to_string();
             salon.try_to(&id, "reschedule", json!({ "start": later })).ok();
@@ -57,7 +57,7 @@ fn a_stream_batch_out_of_order_and_delivered_twice_ends_in_the_same_messages() {
         })
         .collect();
     stack.settle();
-    stack.fault("shuffle", json!({}));
+    stack.fault("shuffle", json!({ "function": "booking-stream" }));
     salon.try_to(&bookings[0], "cancel", json!({})).ok();
     salon.run_to(&salon.day(3, "10:59"));
     assert_eq!(salon.statuses(&bookings[0], "booking_cancelled"), ["email accepted", "sms accepted"]);

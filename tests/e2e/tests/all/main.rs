@@ -26,3 +26,4 @@ mod salon;
 mod slice;
 mod stack;
 mod tenants;
+mod webhooks;
