@@ -94,3 +94,68 @@ fn change(record: StreamRecord) -> Result<Change, String> {
     let at = Timestamp::from_millisecond(written).map_err(|error| chain(&error))?;
     Ok(Change { before, after, version, at })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use app::ports::PortError;
+    use lambda_runtime::Context;
+    use testkit::salon::salon;
+    use testkit::turns::Run;
+    use testkit::world::{Fault, World};
+
+    use super::*;
+
+    const CANCELLED: &str = include_str!("../../booking-stream/tests/dynamodb_event_cancelled.json");
+    const POISON: &str =
+        include_str!("../../booking-stream/tests/dynamodb_event_two_changes_and_poison.json");
+
+    /// What was set aside.
+    #[derive(Default)]
+    struct Aside(Mutex<Vec<String>>);
+
+    impl SetAside for Aside {
+        async fn set_aside(&self, what: String) -> Result<(), PortError> {
+            self.0.lock().unwrap().push(what);
+            Ok(())
+        }
+    }
+
+    /// The numbers of the records that must come again, and what was set aside.
+    fn handled(world: &World, batch: &str) -> (Vec<String>, Vec<String>) {
+        let aside = Aside::default();
+        let event = LambdaEvent::new(serde_json::from_str(batch).unwrap(), Context::default());
+        let Run::Finished(answer) = world.run(handle(world, world, world, &aside, event)) else {
+            panic!("it crashed")
+        };
+        let again = answer.unwrap().batch_item_failures.into_iter().map(|it| it.item_identifier.unwrap());
+        (again.collect(), aside.0.into_inner().unwrap())
+    }
+
+    #[test]
+    fn a_cancelled_booking_is_told_of_and_by_the_same_id_when_its_record_comes_again() {
+        let world = salon();
+        assert_eq!(handled(&world, CANCELLED), (vec![], vec![]));
+        assert_eq!(handled(&world, CANCELLED), (vec![], vec![]));
+        let [first, again] = &world.bus()[..] else { panic!("{:?}", world.bus()) };
+        assert_eq!((first.kind.name(), first), ("booking.cancelled", again));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_set_aside_and_its_neighbours_are_told_of() {
+        let world = salon();
+        let (again, aside) = handled(&world, POISON);
+        assert_eq!((again.len(), aside.len()), (0, 1));
+        assert!(aside[0].contains(r#""pk":"BUSINESS#b#BOOKING#k""#), "{}", aside[0]);
+        assert!(!world.bus().is_empty());
+    }
+
+    #[test]
+    fn what_the_bus_did_not_take_comes_again() {
+        let world = salon();
+        world.plan_faults([(0, Fault::FailBefore)]);
+        assert_eq!(handled(&world, CANCELLED), (vec!["200".to_owned()], vec![]));
+        assert_eq!(world.bus(), []);
+    }
+}

@@ -65,3 +65,54 @@ impl PublishEvents for Bus {
 fn may_pass(code: &str) -> bool {
     [THROTTLED, QUOTA, PASSING].iter().any(|codes| codes.contains(&code))
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::recorded::Recorded;
+
+    use super::*;
+    use crate::connect::for_providers;
+    use crate::testing::config;
+
+    fn event(id: &str) -> Event {
+        let text = r#"{"id":"ID","type":"booking.created","at":"2026-11-20T12:00:00Z","business_id":"b","data":{"id":"k"}}"#;
+        serde_json::from_str(&text.replace("ID", id)).unwrap()
+    }
+
+    async fn published(answer: (u16, &str)) -> (Result<Vec<OnBus>, PortError>, serde_json::Value) {
+        let service = Recorded::answering(&[answer]);
+        let bus = Bus::new(&for_providers(&config(&service)).unwrap(), "local-events".to_owned());
+        let events = [event("e1"), event("e2"), event("e3")];
+        let said = bus.publish(&events.iter().collect::<Vec<_>>()).await;
+        (said, serde_json::from_str(&service.asked()[0].body).unwrap())
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_event_is_the_detail_of_an_entry_with_its_type_and_our_source() {
+        let answer = r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"},{"EventId":"2"},{"EventId":"3"}]}"#;
+        let (said, asked) = published((200, answer)).await;
+        assert_eq!(said.unwrap(), [OnBus::Taken, OnBus::Taken, OnBus::Taken]);
+        let entry = &asked["Entries"][0];
+        assert_eq!(entry["EventBusName"], "local-events");
+        assert_eq!((&entry["Source"], &entry["DetailType"]), (&SOURCE.into(), &"booking.created".into()));
+        let detail: Event = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        assert_eq!(detail, event("e1"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn each_entry_is_judged_by_its_own_answer() {
+        let answer = r#"{"FailedEntryCount":2,"Entries":[{"EventId":"1"},
+            {"ErrorCode":"ThrottlingException","ErrorMessage":"Rate exceeded"},
+            {"ErrorCode":"MalformedDetail","ErrorMessage":"Detail is malformed."}]}"#;
+        let refused = OnBus::Refused("MalformedDetail: Detail is malformed.".to_owned());
+        assert_eq!(published((200, answer)).await.0.unwrap(), [OnBus::Taken, OnBus::Again, refused]);
+        let short = r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#;
+        assert_eq!(published((200, short)).await.0.unwrap(), [OnBus::Taken, OnBus::Again, OnBus::Again]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_call_that_fails_is_none_of_its_events_fault() {
+        let failed = published((500, r#"{"__type":"InternalException"}"#)).await.0;
+        assert!(failed.is_err());
+    }
+}

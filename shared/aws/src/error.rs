@@ -26,6 +26,7 @@ pub(crate) const QUOTA: &[&str] =
 pub(crate) const PASSING: &[&str] = &[
     "InternalServerError",
     "InternalServerException",
+    "InternalException",
     "InternalFailure",
     "InternalError",
     "ServiceUnavailable",

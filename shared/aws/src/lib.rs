@@ -29,7 +29,10 @@ pub mod sns;
 mod stack;
 #[cfg(feature = "dynamodb")]
 pub mod tables;
-#[cfg(all(test, any(feature = "sesv2", feature = "sns", feature = "socialmessaging")))]
+#[cfg(all(
+    test,
+    any(feature = "eventbridge", feature = "sesv2", feature = "sns", feature = "socialmessaging")
+))]
 mod testing;
 #[cfg(feature = "socialmessaging")]
 pub mod whatsapp;
