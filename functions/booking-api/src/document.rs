@@ -48,7 +48,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
 ];
 
 /// What operations are about, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("business", "The business itself, and settings on their way to bookings."),
     ("locations", "Branches of the business."),
     ("resources", "Whom or what bookings take up: specialists, equipment, rooms."),
@@ -63,6 +63,7 @@ const TAGS: [(&str, &str); 14] = [
     ("conversations", "What clients and the business write to each other."),
     ("tasks", "What staff should look at."),
     ("api-keys", "Who may call this API, and for what."),
+    ("webhooks", "Where events are posted, and how they were taken."),
 ];
 
 /// The name of a problem among the document's components.

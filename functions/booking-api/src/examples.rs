@@ -15,6 +15,8 @@ const OCCASION: &str = "0199c5b8f0a77c3a9d2e4b6f8a1c3e5d";
 const ENTRY: &str = "0199c5b8f0a87c3a9d2e4b6f8a1c3e5d";
 const DEVICE: &str = "0199c5b8f0a97c3a9d2e4b6f8a1c3e5d";
 const KEY: &str = "4f1b2b0b822cd15d";
+const WEBHOOK: &str = "0199c5b8f0b37c3a9d2e4b6f8a1c3e5d";
+const EVENT: &str = "0f62f457c26b2634366ae8bb383eba22";
 const MESSAGE: &str = "5d41402abc4b2a76b9719d911017c592";
 
 /// The example of an answer, by the name of its schema.
@@ -48,6 +50,15 @@ pub fn answer(schema: &str) -> Option<Value> {
             "devices": [{ "id": DEVICE, "platform": "fcm", "token": DEVICE_TOKEN }], "locale": "en", "zone": "Europe/Lisbon",
             "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true, "tags": ["regular"],
             "suppressions": [{ "address": "+351912345678", "cause": "stop", "since": "2027-02-01T09:30:00Z" }]
+        }),
+        "Delivery" => json!({
+            "business_id": BUSINESS, "webhook_id": WEBHOOK, "id": "1803890700-383eba220f62f457c26b2634366ae8bb",
+            "event_id": EVENT, "type": "webhook.test",
+            "body": format!(
+                r#"{{"at":"2027-03-01T16:05:00Z","business_id":"{BUSINESS}","data":{{"webhook_id":"{WEBHOOK}"}},"id":"{EVENT}","type":"webhook.test"}}"#
+            ),
+            "state": "pending", "due": "2027-03-01T16:05:06Z", "made_at": "2027-03-01T16:05:00Z",
+            "attempts": [{ "at": "2027-03-01T16:05:01Z", "took_ms": 84, "status": 503 }]
         }),
         "DryRun" | "Timeline" => timeline(),
         "Entry" => json!({
@@ -123,6 +134,11 @@ pub fn answer(schema: &str) -> Option<Value> {
         }),
         "Variables" => json!({
             "items": [{ "name": "client.name", "kind": "text", "words": "how the client is addressed", "example": "Ana" }]
+        }),
+        "WebhookView" => json!({
+            "id": WEBHOOK, "url": "https://crm.example.com/hooks/bookings", "types": ["booking.*", "task.created"],
+            "description": "The CRM", "created_at": "2027-02-28T16:05:00Z", "enabled": true,
+            "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
         }),
         "WaitlistEntry" => json!({
             "business_id": BUSINESS, "id": "0199c5b8f0b37c3a9d2e4b6f8a1c3e5d", "client_id": CLIENT, "location_id": LOCATION,
