@@ -28,9 +28,9 @@ mod feedback;
 use std::collections::HashMap;
 
 use app::ports::{
-    Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, ListDeliveries, Listed, NoteUse, OpenRows, Page,
-    Participation, PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError, WriteFacts,
-    WriteLedger,
+    Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, ListDeliveries, Listed, NoteUse,
+    OpenRows, Page, Participation, PortError, Read, ReadLedger, SenderNumber, Stored, Write, WriteError,
+    WriteFacts, WriteLedger,
 };
 use app::sweep::{self, open_due, shard_of};
 use aws_sdk_dynamodb::Client;
