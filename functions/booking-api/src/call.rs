@@ -24,6 +24,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The later of the clock and the request's own time (UTC).
     pub now: Timestamp,
+    /// What stands before `/c/` in the addresses of clients' own pages: those of this API, unless the stack says otherwise.
+    pub pages: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -57,6 +59,8 @@ impl Caller {
     /// 403.
     pub fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.principal.access.allows(scope) { Ok(()) } else { Err(AppError::Forbidden(scope).into()) }
+        let own = || format!("https://{}", context.domain_name.as_deref().unwrap_or_default());
+        Ok(Self { business_id, now, pages: runtime::variable("PAGES_URL").unwrap_or_else(|_| own()) })
     }
 }
 
