@@ -183,12 +183,7 @@ async fn answer(
     }
 }
 
-fn ask_to_move(
-    opened: &Opened,
-    visit: &Visit,
-    wish: &Letter,
-    now: Timestamp,
-) -> Result<Prepared, PortError> {
+fn ask_to_move(opened: &Opened, visit: &Visit, wish: &Letter, now: Timestamp) -> Result<Prepared, PortError> {
     if visit.wish.is_some() {
         return Ok(DONE);
     }

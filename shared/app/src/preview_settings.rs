@@ -296,7 +296,8 @@ fn price_of(
     if message.channel != Channel::Sms || facts.business.sms_prices.is_empty() {
         return None;
     }
-    let content = compose(facts, &message.recipient, message.kind, message.channel, own, None, Some(pages)).ok()??;
+    let content =
+        compose(facts, &message.recipient, message.kind, message.channel, own, None, Some(pages)).ok()??;
     bill(facts, &message.recipient, &content)?.1
 }
 

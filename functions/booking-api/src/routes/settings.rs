@@ -82,7 +82,8 @@ pub(super) async fn change_settings(
         return Err(Problem::invalid("apply_to_new_resources", "a resource's rule"));
     }
     if how.dry_run {
-        let preview = preview_settings(store, edit, about, needs, how.cursor.as_deref(), change, pages).await?;
+        let preview =
+            preview_settings(store, edit, about, needs, how.cursor.as_deref(), change, pages).await?;
         return Ok(Changed::WouldBe(Json(preview).into_response()));
     }
     if how.cursor.is_some() {

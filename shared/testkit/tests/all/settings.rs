@@ -450,8 +450,13 @@ fn read_timeline(world: &World) -> Timeline {
 fn the_dry_run_of_a_booking_is_the_timeline_it_gets() {
     let world = salon();
     let before = world.end_state();
-    let tried =
-        finished(world.run(dry_run_booking(&world, &salon_id(), &haircut("ana", TUESDAY_TEN), world.now(), PAGES)));
+    let tried = finished(world.run(dry_run_booking(
+        &world,
+        &salon_id(),
+        &haircut("ana", TUESDAY_TEN),
+        world.now(),
+        PAGES,
+    )));
     let tried = tried.unwrap().timeline;
     assert_eq!(world.end_state(), before, "a dry run writes nothing");
     let sms =
@@ -477,8 +482,15 @@ fn the_dry_run_of_a_move_is_the_timeline_it_gets() {
     let (id, manner) = (booking(&world).id, Manner { notify: Notify::ByRules, by: By::Staff });
     let before = world.end_state();
     let change = move_to("2026-11-25T15:00");
-    let tried =
-        world.run(dry_run_change(&world, (&salon_id(), &id), change.clone(), manner, None, world.now(), PAGES));
+    let tried = world.run(dry_run_change(
+        &world,
+        (&salon_id(), &id),
+        change.clone(),
+        manner,
+        None,
+        world.now(),
+        PAGES,
+    ));
     let tried = finished(tried).unwrap().timeline;
     assert_eq!(world.end_state(), before, "a dry run writes nothing");
     world.change("move", &id, change).unwrap();
@@ -498,7 +510,8 @@ fn a_dry_run_meets_the_conflicts_of_the_real_thing() {
     assert!(tried("2026-11-24T11:00").is_ok());
     let (id, manner) = (booking(&world).id, Manner { notify: Notify::ByRules, by: By::Staff });
     let business_id = salon_id();
-    let stale = dry_run_change(&world, (&business_id, &id), Change::Cancel, manner, Some(7), world.now(), PAGES);
+    let stale =
+        dry_run_change(&world, (&business_id, &id), Change::Cancel, manner, Some(7), world.now(), PAGES);
     assert!(matches!(finished(world.run(stale)), Err(AppError::Stale { current: 1 })));
 }
 
