@@ -21,6 +21,7 @@ mod guide;
 mod http;
 mod killed;
 mod operations;
+mod pages;
 mod quiet_hours;
 mod salon;
 mod slice;
