@@ -395,7 +395,7 @@ pub fn fill_campaign(
     channel: Channel,
 ) -> Result<String, TemplateError> {
     let kind = NotificationType::Campaign;
-    let asked = Asked { values, context: values.context(locale, kind), locale, kind, own: None };
+    let asked = Asked::new(values, locale, kind, None);
     fill_own(text, &asked).map_err(|source| TemplateError { kind, channel, source })
 }
 
