@@ -48,7 +48,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         if principal.until.is_some_and(|until| until <= now) {
             return Err(Problem::nobody());
         }
-        Ok(Self { business_id: principal.business_id.clone(), principal, now })
+        let own = || format!("https://{}", context.domain_name.as_deref().unwrap_or_default());
+        let pages = runtime::variable("PAGES_URL").unwrap_or_else(|_| own());
+        Ok(Self { business_id: principal.business_id.clone(), principal, now, pages })
     }
 }
 
@@ -59,8 +61,6 @@ impl Caller {
     /// 403.
     pub fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.principal.access.allows(scope) { Ok(()) } else { Err(AppError::Forbidden(scope).into()) }
-        let own = || format!("https://{}", context.domain_name.as_deref().unwrap_or_default());
-        Ok(Self { business_id, now, pages: runtime::variable("PAGES_URL").unwrap_or_else(|_| own()) })
     }
 }
 

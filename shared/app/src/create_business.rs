@@ -1,5 +1,5 @@
-//! Taking in a business: its profile and its first API key, an owner's. Done by whoever runs the system, not through the API.
-//! Taking in a business: its profile, its first API key, and the key that links to its clients' own pages are signed with. Done by whoever runs the system, not through the API.
+//! Taking in a business: its profile, its first API key, an owner's, and the key that links to its clients' own pages are signed with. Done by
+//! whoever runs the system, not through the API.
 
 use std::collections::BTreeMap;
 
@@ -67,11 +67,9 @@ pub async fn create_business(
     let api_key = secret.text(&key.id);
     let mut writes = writes_of(keys, 0, secret.credential(&business_id, key));
     writes.push(Write { item: Item::Business(business), expect: Expect::Absent });
-    match store.write_facts(writes).await {
     let link_keys = LinkKeys::first(business_id.clone(), new_secret(ids)?, now);
-    let writes = [Item::Business(business), Item::ApiKey(record), Item::LinkKeys(link_keys)]
-        .map(|item| Write { item, expect: Expect::Absent });
-    match store.write_facts(writes.to_vec()).await {
+    writes.push(Write { item: Item::LinkKeys(link_keys), expect: Expect::Absent });
+    match store.write_facts(writes).await {
         Ok(()) => Ok(NewBusiness { business_id, api_key }),
         Err(WriteError::Conflict) => Err(AppError::Busy),
         Err(WriteError::Port(error)) => Err(error.into()),

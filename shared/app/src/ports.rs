@@ -18,8 +18,6 @@ use domain::ids::{
     BookingId, BusinessId, CampaignId, CheckId, ClientId, DeliveryId, DeviceId, EntryId, EventId, KeyId,
     LocationId, MessageId, OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId, WebhookId,
     BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, KeyId, LocationId, MessageId,
-    OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId,
-    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, LocationId, MessageId,
     OccasionId, ResourceId, ReviewId, ServiceId, StaffId, TaskId, WaitlistEntryId,
 };
 use domain::link::LinkKeys;
@@ -126,8 +124,6 @@ pub enum Key {
     Review(BusinessId, ReviewId),
     /// What a business's links to clients' own pages are signed with.
     LinkKeys(BusinessId),
-    /// An API key, by its public prefix.
-    ApiKey(String),
     /// Something written in a client's conversation, by its instant (UTC) and id.
     Entry(BusinessId, ClientId, Timestamp, EntryId),
     /// What a business's Telegram bot is spoken for with.
@@ -175,7 +171,6 @@ pub enum Item {
     Credential(Credential),
     Review(Review),
     LinkKeys(LinkKeys),
-    ApiKey(ApiKey),
     Entry(Entry),
     TelegramBot(TelegramBot),
     TelegramInvitation(TelegramInvitation),
@@ -346,7 +341,6 @@ impl Item {
             Item::Credential(x) => Key::Credential(x.key.id.clone()),
             Item::Review(x) => Key::Review(x.business_id.clone(), x.id.clone()),
             Item::LinkKeys(x) => Key::LinkKeys(x.business_id.clone()),
-            Item::ApiKey(x) => Key::ApiKey(x.prefix.clone()),
             Item::Entry(x) => Key::Entry(x.business_id.clone(), x.client_id.clone(), x.at, x.id.clone()),
             Item::TelegramBot(x) => Key::TelegramBot(x.business_id.clone()),
             Item::TelegramInvitation(x) => Key::TelegramInvitation(x.business_id.clone(), x.code.clone()),

@@ -205,7 +205,6 @@ fn line(item: &Item) -> String {
                 review.booking_id, review.client_id, review.rating, review.text
             )
         }
-        Item::ApiKey(key) => format!("API key of {:?}", key.business_id),
         other => format!("{other:?}"),
     }
 }

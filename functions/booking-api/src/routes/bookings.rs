@@ -59,8 +59,7 @@ async fn post_booking(
     Parameters(tried): Parameters<Tried>,
     call: Call<NewBooking>,
 ) -> Answer {
-    let Caller { business_id, now, .. } = &call.caller;
-    let Caller { business_id, now, pages } = &call.caller;
+    let Caller { business_id, now, pages, .. } = &call.caller;
     if tried.dry_run {
         let dry_run = dry_run_booking(&*store, business_id, &call.body, *now, pages).await?;
         return Ok(Json(dry_run).into_response());
@@ -87,8 +86,7 @@ async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<St
 
 async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>, change: Change) -> Answer {
     let booking: BookingId = id(booking, "booking")?;
-    let Call { caller: Caller { business_id, now, .. }, once, if_match, body } = call;
-    let Call { caller: Caller { business_id, now, pages }, once, if_match, body } = call;
+    let Call { caller: Caller { business_id, now, pages, .. }, once, if_match, body } = call;
     if tried.dry_run {
         let about = (&business_id, &booking);
         let dry_run = dry_run_change(store, about, change, body, if_match, now, &pages).await?;

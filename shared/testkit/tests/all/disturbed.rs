@@ -407,8 +407,8 @@ fn create_business_makes_both_or_neither() {
         let keys = facts.iter().filter(|line| line.starts_with("API key")).count();
         assert_eq!(
             facts.len(),
-            3 * keys,
-            "{fault:?}: each business has an API key and keys for links: {facts:?}"
+            4 * keys,
+            "{fault:?}: each business has an API key, in two items, and keys for links: {facts:?}"
         );
     }
 }
