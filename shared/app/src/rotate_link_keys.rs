@@ -16,7 +16,7 @@ const TRIES: u32 = 5;
 /// How keys are changed, as a caller gives it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RotateFields {
+pub struct LinkKeysRotation {
     /// Forgets every older key at once, so that no link that has left opens anything any more. Without it links go on for as long as they may live.
     #[serde(default)]
     pub forget_older: bool,
@@ -24,14 +24,14 @@ pub struct RotateFields {
 
 /// A business's keys, without what they sign with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ShownKeys {
+pub struct ShownLinkKeys {
     /// The newest first: it signs; all verify.
-    pub keys: Vec<ShownKey>,
+    pub keys: Vec<ShownLinkKey>,
 }
 
 /// A key, without what it signs with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ShownKey {
+pub struct ShownLinkKey {
     /// By which a link names it.
     pub id: u8,
     /// When it was made (UTC).
@@ -46,8 +46,8 @@ pub async fn rotate_link_keys(
     ports: &(impl Read + WriteFacts),
     ids: &impl NewId,
     edit: Edit<'_>,
-    fields: RotateFields,
-) -> Result<Done<ShownKeys>, AppError> {
+    fields: LinkKeysRotation,
+) -> Result<Done<ShownLinkKeys>, AppError> {
     let secret = &new_secret(ids)?;
     let keys = vec![Key::LinkKeys(edit.business_id.clone())];
     do_once(ports, TRIES, edit.business_id, edit.once, edit.now, keys, |found| async move {
@@ -59,8 +59,8 @@ pub async fn rotate_link_keys(
         if fields.forget_older {
             after.keys.truncate(1);
         }
-        let shown = after.keys.iter().map(|key| ShownKey { id: key.id, made_at: key.made_at });
-        let value = ShownKeys { keys: shown.collect() };
+        let shown = after.keys.iter().map(|key| ShownLinkKey { id: key.id, made_at: key.made_at });
+        let value = ShownLinkKeys { keys: shown.collect() };
         let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
         Ok((vec![Write { item: Item::LinkKeys(after), expect }], Done { value, etag: version + 1 }))
     })

@@ -9,7 +9,7 @@ use app::error::AppError;
 use app::once::Once;
 use app::open_link::{NotOpened, Opened, Stage, open_link};
 use app::ports::{Item, Key, Kind, List, Page};
-use app::rotate_link_keys::{RotateFields, ShownKeys, rotate_link_keys};
+use app::rotate_link_keys::{LinkKeysRotation, ShownLinkKeys, rotate_link_keys};
 use domain::booking::{Booking, Confirmation, Status};
 use domain::channel::Channel;
 use domain::client::Client;
@@ -497,7 +497,7 @@ fn a_business_without_keys_sends_messages_without_links() {
     assert!(world.outbox().iter().all(|sent| !sent.content.text().contains(PAGES)));
 }
 
-fn rotate(world: &World, key: &str, fields: RotateFields) -> Result<ShownKeys, AppError> {
+fn rotate(world: &World, key: &str, fields: LinkKeysRotation) -> Result<ShownLinkKeys, AppError> {
     let (business, once) = (salon_id(), Once::new(key, b"rotate"));
     let rotated =
         world.request(|| rotate_link_keys(world, world, edit(&business, Some(&once), world.now()), fields));
@@ -509,7 +509,7 @@ fn keys_are_rotated_once_however_often_that_is_disturbed(#[values(false, true)] 
     Scenario {
         prepare: &booked,
         act: &|world| {
-            let fields = RotateFields { forget_older };
+            let fields = LinkKeysRotation { forget_older };
             let shown = rotate(world, "r1", fields).unwrap();
             assert_eq!(rotate(world, "r1", fields).unwrap(), shown);
             assert_eq!(shown.keys[0].id, 1);
@@ -522,11 +522,11 @@ fn keys_are_rotated_once_however_often_that_is_disturbed(#[values(false, true)] 
 fn s53_links_open_after_a_rotation_and_not_after_older_keys_are_forgotten() {
     let world = booked();
     let token = link(&world, Purpose::Cancel);
-    rotate(&world, "r1", RotateFields::default()).unwrap();
+    rotate(&world, "r1", LinkKeysRotation::default()).unwrap();
     assert!(open(&world, &token).is_ok());
     let newer = link(&world, Purpose::Cancel);
     assert!(newer != token && open(&world, &newer).is_ok());
-    rotate(&world, "r2", RotateFields { forget_older: true }).unwrap();
+    rotate(&world, "r2", LinkKeysRotation { forget_older: true }).unwrap();
     assert!(is_unknown(open(&world, &token)) && is_unknown(open(&world, &newer)));
     assert!(open(&world, &link(&world, Purpose::Cancel)).is_ok());
     // Secrets are kept in one place.

@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod browser;
 mod calls;
 mod concurrency;
 mod conversation;
