@@ -907,7 +907,6 @@ mod tests {
         for table in ["BookingsTable", "MessagesTable"] {
             template.set_stream_arn(table, "arn:stream".to_owned());
         }
-        template.set_stream_arn("BookingsTable", "arn:stream".to_owned());
         template.set_api_url("http://127.0.0.1:4600".to_owned());
         template
     }

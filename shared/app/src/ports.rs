@@ -16,9 +16,8 @@ use domain::event::Event;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
     BookingId, BusinessId, CampaignId, CheckId, ClientId, DeliveryId, DeviceId, EntryId, EventId, KeyId,
-    LocationId, MessageId, OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId, WebhookId,
-    BookingId, BusinessId, CampaignId, CheckId, ClientId, DeviceId, EntryId, KeyId, LocationId, MessageId,
-    OccasionId, ResourceId, ReviewId, ServiceId, StaffId, TaskId, WaitlistEntryId,
+    LocationId, MessageId, OccasionId, ResourceId, ReviewId, ServiceId, StaffId, TaskId, WaitlistEntryId,
+    WebhookId,
 };
 use domain::link::LinkKeys;
 use domain::message::{CheckRow, Message};

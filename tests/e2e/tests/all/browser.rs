@@ -14,9 +14,12 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// This machine's Chromium.
 fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let named = |folder: PathBuf| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name));
+    let named =
+        |folder: PathBuf| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name));
     let mut programs = std::env::split_paths(&path).flat_map(named);
-    programs.find(|program| program.exists()).expect("Chromium is not on this machine; on Debian: apt-get install chromium")
+    programs
+        .find(|program| program.exists())
+        .expect("Chromium is not on this machine; on Debian: apt-get install chromium")
 }
 
 /// A client's language, and one booking for each page: the addresses of all its pages.
@@ -47,12 +50,15 @@ impl<'a> Reader<'a> {
         salon.api.put(&format!("/v1/clients/{}", salon.client.id), &card).ok();
         let place = json!({ "name": "Chiado", "zone": TOKYO, "address": address, "map_url": "https://maps.example/aurora" });
         salon.api.put(&format!("/v1/locations/{}", salon.location), &place).ok();
-        let what = json!({ "name": service, "duration_minutes": 90, "price": { "minor": 4500, "currency": "EUR" } });
+        let what =
+            json!({ "name": service, "duration_minutes": 90, "price": { "minor": 4500, "currency": "EUR" } });
         salon.api.put(&format!("/v1/services/{}", salon.service), &what).ok();
         for kind in ["booking_created", "review_request"] {
-            let links = PAGES.map(|page| format!("{{% if links.{page} %}}{page}={{{{ links.{page} }}}} {{% endif %}}"));
+            let links = PAGES
+                .map(|page| format!("{{% if links.{page} %}}{page}={{{{ links.{page} }}}} {{% endif %}}"));
             let text = links.concat();
-            let template = json!({ "texts": [{ "channel": "sms", "locale": lang, "text": text }], "blocks": [] });
+            let template =
+                json!({ "texts": [{ "channel": "sms", "locale": lang, "text": text }], "blocks": [] });
             salon.api.put(&format!("/v1/templates/{kind}"), &template).ok();
         }
         Self { salon, lang, day: std::cell::Cell::new(2) }
@@ -105,15 +111,27 @@ impl<'a> Reader<'a> {
         self.salon.book(&self.salon.day(4, "12:00"));
         let begun = self.url("confirm");
         let (review, reviewed) = (self.visited(), self.visited());
-        let low = json!([["tick", "#rating-2", true], ["fill", "#text", "The coffee was cold.\nКофе остыл."], click("button")]);
-        let wish = json!([["fill", "#date", self.salon.day(30, "15:00").date().to_string()], ["fill", "#time", "18:30"],
-            ["fill", "#words", "Or any evening after that 🙂"], click("button")]);
+        let low = json!([
+            ["tick", "#rating-2", true],
+            ["fill", "#text", "The coffee was cold.\nКофе остыл."],
+            click("button")
+        ]);
+        let wish = json!([
+            ["fill", "#date", self.salon.day(30, "15:00").date().to_string()],
+            ["fill", "#time", "18:30"],
+            ["fill", "#words", "Or any evening after that 🙂"],
+            click("button")
+        ]);
         let base = self.salon.stack.api.base();
         vec![
             self.page("confirm", self.booked("confirm"), json!([])),
             open(self.page("confirm-no", self.booked("confirm"), json!([]))),
             self.page("confirmed", self.booked("confirm"), json!([click("button[value=yes]")])),
-            self.page("confirm-cancelled", self.booked("confirm"), json!([click("summary"), click("button[value=no]")])),
+            self.page(
+                "confirm-cancelled",
+                self.booked("confirm"),
+                json!([click("summary"), click("button[value=no]")]),
+            ),
             self.page("cancel", self.booked("cancel"), json!([])),
             self.page("cancelled", self.booked("cancel"), json!([click("button")])),
             self.page("reschedule", self.booked("reschedule"), json!([])),
@@ -123,7 +141,11 @@ impl<'a> Reader<'a> {
             self.page("review", review, json!([])),
             self.page("reviewed", reviewed, low),
             self.page("preferences", self.booked("preferences"), json!([])),
-            self.page("preferences-saved", self.url("preferences"), json!([["tick", "#channel-sms", false], click("button")])),
+            self.page(
+                "preferences-saved",
+                self.url("preferences"),
+                json!([["tick", "#channel-sms", false], click("button")]),
+            ),
             self.page("unsubscribe", self.url("unsubscribe"), json!([])),
             self.page("unsubscribed", self.url("unsubscribe"), json!([click("button")])),
             self.page("begun", begun, json!([])),
