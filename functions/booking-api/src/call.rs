@@ -24,6 +24,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The later of the clock and the request's own time (UTC).
     pub now: Timestamp,
+    /// What stands before `/c/` in the addresses of clients' own pages: those of this API, unless the stack says otherwise.
+    pub pages: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -46,7 +48,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         if principal.until.is_some_and(|until| until <= now) {
             return Err(Problem::nobody());
         }
-        Ok(Self { business_id: principal.business_id.clone(), principal, now })
+        let own = || format!("https://{}", context.domain_name.as_deref().unwrap_or_default());
+        let pages = runtime::variable("PAGES_URL").unwrap_or_else(|_| own());
+        Ok(Self { business_id: principal.business_id.clone(), principal, now, pages })
     }
 }
 

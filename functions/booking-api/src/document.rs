@@ -48,7 +48,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
 ];
 
 /// What operations are about, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 17] = [
     ("business", "The business itself, and settings on their way to bookings."),
     ("locations", "Branches of the business."),
     ("resources", "Whom or what bookings take up: specialists, equipment, rooms."),
@@ -61,8 +61,10 @@ const TAGS: [(&str, &str); 15] = [
     ("templates", "Own texts, and what they say and cost."),
     ("messages", "What a client is told beside bookings."),
     ("conversations", "What clients and the business write to each other."),
+    ("reviews", "What clients say of their visits."),
     ("tasks", "What staff should look at."),
     ("api-keys", "Who may call this API, and for what."),
+    ("link-keys", "What links to clients' own pages are signed with."),
     ("webhooks", "Where events are posted, and how they were taken."),
 ];
 

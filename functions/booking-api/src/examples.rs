@@ -60,6 +60,13 @@ pub fn answer(schema: &str) -> Option<Value> {
             "state": "pending", "due": "2027-03-01T16:05:06Z", "made_at": "2027-03-01T16:05:00Z",
             "attempts": [{ "at": "2027-03-01T16:05:01Z", "took_ms": 84, "status": 503 }]
         }),
+        "Review" => json!({
+            "business_id": BUSINESS, "id": "006d1c8e4c9f86d081884c7d659a2fea", "booking_id": BOOKING, "client_id": CLIENT,
+            "rating": 5, "text": "Marta listens.", "at": "2027-03-02T18:20:00Z"
+        }),
+        "ShownLinkKeys" => json!({
+            "keys": [{ "id": 1, "made_at": "2027-02-28T16:00:00Z" }, { "id": 0, "made_at": "2026-11-20T12:00:00Z" }]
+        }),
         "DryRun" | "Timeline" => timeline(),
         "Entry" => json!({
             "business_id": BUSINESS, "client_id": CLIENT, "id": ENTRY, "channel": "sms", "from": "staff",

@@ -7,6 +7,7 @@ mod clients;
 mod conversation;
 mod images;
 mod occasions;
+mod reviews;
 mod series;
 mod settings;
 mod staff;
@@ -84,6 +85,7 @@ pub(crate) fn operations<T: Target>(target: T) -> T {
     let target = waitlist::operations(target);
     let target = occasions::operations(target);
     let target = conversation::operations(target);
+    let target = reviews::operations(target);
     let target = tasks::operations(target);
     webhooks::operations(target)
 }

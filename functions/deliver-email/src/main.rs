@@ -15,5 +15,6 @@ async fn main() -> Result<(), Error> {
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
     let pace = Pace::from_environment();
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, &pace, event))).await
+    let pages = variable("PAGES_URL")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, &pace, &pages, event))).await
 }

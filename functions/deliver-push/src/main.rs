@@ -20,5 +20,6 @@ async fn main() -> Result<(), Error> {
     };
     let push = Push::new(&config, applications)?;
     let pace = Pace::from_environment();
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, &pace, event))).await
+    let pages = variable("PAGES_URL")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, &pace, &pages, event))).await
 }

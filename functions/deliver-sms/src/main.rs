@@ -15,5 +15,6 @@ async fn main() -> Result<(), Error> {
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let sms = Sms::new(&config)?;
     let pace = Pace::from_environment();
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, &pace, event))).await
+    let pages = variable("PAGES_URL")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &sms, &pace, &pages, event))).await
 }

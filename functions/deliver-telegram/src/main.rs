@@ -15,5 +15,6 @@ async fn main() -> Result<(), Error> {
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let bots = Bots::new(variable("TELEGRAM_ENDPOINT").unwrap_or_else(|_| ENDPOINT.to_owned()))?;
     let pace = Pace::from_environment();
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &bots, &pace, event))).await
+    let pages = variable("PAGES_URL")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &bots, &pace, &pages, event))).await
 }

@@ -151,6 +151,7 @@ impl LocalStack {
         for bucket in template.buckets() {
             resources::create_bucket(&authority, &bucket).await?;
         }
+        template.set_api_url(format!("http://{api_address}"));
         let specs = template.functions()?;
 
         let clock = Arc::new(Clock::default());

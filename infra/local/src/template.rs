@@ -52,6 +52,7 @@ pub struct Template {
     root: Value,
     parameters: BTreeMap<String, String>,
     queue_urls: BTreeMap<String, String>,
+    api_url: Option<String>,
     stream_arns: BTreeMap<String, String>,
 }
 
@@ -281,8 +282,13 @@ impl Template {
         let root = long_form(yaml, "")?;
         check_top_level(&root)?;
         let parameters = parameters(&root, given)?;
-        let mut template =
-            Self { root, parameters, queue_urls: BTreeMap::new(), stream_arns: BTreeMap::new() };
+        let mut template = Self {
+            root,
+            parameters,
+            queue_urls: BTreeMap::new(),
+            api_url: None,
+            stream_arns: BTreeMap::new(),
+        };
         template.check_resources()?;
         template.leave_out()?;
         Ok(template)
@@ -291,6 +297,11 @@ impl Template {
     /// Tells the URL of the queue `logical_id`, known once it exists.
     pub fn set_queue_url(&mut self, logical_id: &str, url: String) {
         self.queue_urls.insert(logical_id.to_owned(), url);
+    }
+
+    /// Tells where the API answers.
+    pub fn set_api_url(&mut self, url: String) {
+        self.api_url = Some(url);
     }
 
     /// Tells the stream's ARN of the table `logical_id`, known once it exists.
@@ -620,6 +631,15 @@ impl Template {
                     items.as_array().ok_or_else(wrong)?.iter().map(scalar).collect();
                 Ok(texts.ok_or_else(wrong)?.join(separator))
             }
+            "Fn::If" => {
+                let Some([Value::String(condition), one, other]) = argument.as_array().map(Vec::as_slice)
+                else {
+                    return Err(wrong());
+                };
+                let of = format!("Conditions.{condition}");
+                let holds = self.holds(&self.root["Conditions"][condition], &of)?;
+                scalar(&self.resolve(if holds { one } else { other }, path)?).ok_or_else(wrong)
+            }
             other => Err(StackError::template(path, format!("{other} is not understood locally"))),
         }
     }
@@ -691,6 +711,9 @@ impl Template {
             (Some("AWS::S3::Bucket"), "Arn") => Ok(format!("arn:aws:s3:::{}", bucket_name(id))),
             (Some("AWS::IAM::Role"), "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}")),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(id)),
+            (Some("AWS::Serverless::HttpApi"), "ApiEndpoint") => self.api_url.clone().ok_or_else(|| {
+                StackError::template(path, "the address of the API is not known before it listens")
+            }),
             (Some("AWS::SNS::Topic"), "TopicArn") => self.reference(id, path),
             (Some("AWS::SNS::Topic"), "TopicName") => self.given_name(id, "TopicName", path),
             (Some("AWS::Logs::LogGroup"), "Arn") => {
@@ -884,6 +907,7 @@ mod tests {
         for table in ["BookingsTable", "MessagesTable"] {
             template.set_stream_arn(table, "arn:stream".to_owned());
         }
+        template.set_api_url("http://127.0.0.1:4600".to_owned());
         template
     }
 
@@ -949,6 +973,15 @@ mod tests {
             variable("SCHEDULER_ROLE_ARN"),
             Some("arn:aws:iam::000000000000:role/local-SchedulerRole")
         );
+        let pages = |template: &Template| {
+            let functions = template.functions().unwrap();
+            let email = functions.iter().find(|function| function.name == "deliver-email").unwrap();
+            email.environment["PAGES_URL"].clone()
+        };
+        assert_eq!(pages(&real()), "http://127.0.0.1:4600");
+        let mut elsewhere = real();
+        elsewhere.parameters.insert("PagesUrl".to_owned(), "https://pages.example".to_owned());
+        assert_eq!(pages(&elsewhere), "https://pages.example");
         let mapping = &stream.streams[0];
         assert_eq!((mapping.stream_arn.as_str(), mapping.retries), ("arn:stream", Some(1000)));
         assert_eq!(
@@ -1060,8 +1093,8 @@ mod tests {
                 "template: Resources.F.Properties.Events.E: event source S3 cannot run locally",
             ),
             (
-                "Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { VisibilityTimeout: !If [a, 1, 2] } } }",
-                "template: Resources.Q.Properties.VisibilityTimeout: Fn::If is not understood locally",
+                "Resources: { Q: { Type: 'AWS::SQS::Queue', Properties: { VisibilityTimeout: !Select [1, [1, 2]] } } }",
+                "template: Resources.Q.Properties.VisibilityTimeout: Fn::Select is not understood locally",
             ),
         ] {
             let problem = problem(text);

@@ -1,10 +1,12 @@
-//! Taking in a business: its profile and its first API key, an owner's. Done by whoever runs the system, not through the API.
+//! Taking in a business: its profile, its first API key, an owner's, and the key that links to its clients' own pages are signed with. Done by
+//! whoever runs the system, not through the API.
 
 use std::collections::BTreeMap;
 
 use domain::access::{Access, ApiKeys, Role};
 use domain::business::{Business, Locale, WaitlistHold};
 use domain::ids::BusinessId;
+use domain::link::LinkKeys;
 use domain::sms::SmsLimits;
 use domain::text::Name;
 use domain::zone::Zone;
@@ -15,6 +17,7 @@ use crate::authorize::NewSecret;
 use crate::create_booking::new_id;
 use crate::error::AppError;
 use crate::ports::{Expect, Item, NewId, Write, WriteError, WriteFacts};
+use crate::rotate_link_keys::new_secret;
 
 /// A business and the only sight of its API key, which is why this has no `Debug`.
 pub struct NewBusiness {
@@ -64,6 +67,8 @@ pub async fn create_business(
     let api_key = secret.text(&key.id);
     let mut writes = writes_of(keys, 0, secret.credential(&business_id, key));
     writes.push(Write { item: Item::Business(business), expect: Expect::Absent });
+    let link_keys = LinkKeys::first(business_id.clone(), new_secret(ids)?, now);
+    writes.push(Write { item: Item::LinkKeys(link_keys), expect: Expect::Absent });
     match store.write_facts(writes).await {
         Ok(()) => Ok(NewBusiness { business_id, api_key }),
         Err(WriteError::Conflict) => Err(AppError::Busy),

@@ -6,7 +6,7 @@
 //! a message that may have left is never said to be withheld, only `unknown`.
 
 use domain::channel::Channel;
-use domain::compose::{bill, compose};
+use domain::compose::{Pages, bill, compose};
 use domain::decide::{Decision, asks_for_future_booking, decide};
 use domain::facts::Facts;
 use domain::ids::DeviceId;
@@ -74,7 +74,7 @@ pub enum Why {
     NoTurn,
 }
 
-/// Who delivers, and how long: instants in UTC by the wall clock.
+/// Who delivers, how long, and where clients' own pages are: instants in UTC by the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Shift<'a> {
     /// Which record of which invocation: whose the lease is.
@@ -83,6 +83,8 @@ pub struct Shift<'a> {
     pub wall: Timestamp,
     /// When the invocation is over at the latest: until then nobody else touches a message it has claimed.
     pub until: Timestamp,
+    /// What stands before `/c/` in the addresses of clients' own pages.
+    pub pages: &'a str,
 }
 
 /// Delivers what is `due`.
@@ -103,6 +105,7 @@ pub async fn deliver(
     let mut along = vec![
         Key::Message(business_id.clone(), refs.subject.clone(), message_id.clone()),
         Key::Templates(business_id.clone(), *kind),
+        Key::LinkKeys(business_id.clone()),
     ];
     if *channel == Channel::Telegram {
         along.push(Key::TelegramBot(business_id.clone()));
@@ -213,8 +216,10 @@ where
             return self.withhold(trace, Reason::NoAddress).await;
         };
         let Message { recipient, kind, channel, .. } = &self.message;
-        let content = match compose(self.facts, recipient, *kind, *channel, self.templates, provider.sender())
-        {
+        let keys = first(self.found, Item::link_keys);
+        let pages = keys.map(|(keys, _)| Pages { url: self.shift.pages, keys, now });
+        let (own, sender) = (self.templates, provider.sender());
+        let content = match compose(self.facts, recipient, *kind, *channel, own, sender, pages) {
             Ok(Some(content)) => content,
             Ok(None) => {
                 trace.note(Check::Address, Verdict::Suppress, "nobody");

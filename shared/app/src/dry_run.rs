@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::booking::Booking;
-use domain::compose::{bill, compose};
+use domain::compose::{Pages, bill, compose};
 use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId};
+use domain::link::LinkKeys;
 use domain::message::{CheckRow, Message, MessageStatus, Reason};
 use domain::notification_type::NotificationType;
 use domain::plan::plan;
@@ -39,7 +40,8 @@ pub struct DryRun {
     pub warnings: Vec<Warning>,
 }
 
-/// Says what making a booking at `now` (UTC) would set off. Its id is not that which it would get.
+/// Says what making a booking at `now` (UTC) would set off. Its id is not that which it would get. Links to the client's own pages, at `pages`,
+/// are as long as they would be, and open nothing.
 ///
 /// # Errors
 /// What [`create_booking`](crate::create_booking::create_booking) would refuse it for.
@@ -48,6 +50,7 @@ pub async fn dry_run_booking<S: Read + ReadLedger + ClientBookings>(
     business_id: &BusinessId,
     new: &NewBooking,
     now: Timestamp,
+    pages: &str,
 ) -> Result<DryRun, AppError> {
     let refused = |_| PortError::Permanent { operation: "making an id", source: "it is no id".into() };
     let id: BookingId = NOT_MADE.parse().map_err(refused)?;
@@ -55,11 +58,11 @@ pub async fn dry_run_booking<S: Read + ReadLedger + ClientBookings>(
     let (found, parts) = futures::try_join!(ports.read(keys), parts_near(ports, business_id, new))?;
     let Prepared { booking, found, .. } = prepare(ports, business_id, new, id, found, now).await?;
     let warnings = already_told(ports, &booking, parts, now).await?;
-    let timeline = foresee(ports, booking, &found, (Vec::new(), Vec::new()), now).await?;
+    let timeline = foresee(ports, booking, &found, (Vec::new(), Vec::new()), now, pages).await?;
     Ok(DryRun { timeline, warnings })
 }
 
-/// Says what a change to a booking at `now` (UTC) would set off.
+/// Says what a change to a booking at `now` (UTC) would set off; `pages` as at [`dry_run_booking`].
 ///
 /// # Errors
 /// What [`change_booking`](crate::change_booking::change_booking) would refuse it for.
@@ -70,6 +73,7 @@ pub async fn dry_run_change<S: Read + ReadLedger>(
     manner: Manner,
     if_match: Option<u64>,
     now: Timestamp,
+    pages: &str,
 ) -> Result<DryRun, AppError> {
     let key = Key::Booking(business_id.clone(), booking_id.clone());
     let subject = SubjectId::Booking(booking_id.clone());
@@ -77,7 +81,7 @@ pub async fn dry_run_change<S: Read + ReadLedger>(
     let (booking, _) = first(&found, Item::booking).ok_or(AppError::NotFound { what: "booking" })?;
     check_version(if_match, booking.revision)?;
     let Changed { after, .. } = prepare_change(ports, booking, &change, manner, now).await?;
-    let timeline = foresee(ports, after, &[], split(rows), now).await?;
+    let timeline = foresee(ports, after, &[], split(rows), now, pages).await?;
     Ok(DryRun { timeline, warnings: Vec::new() })
 }
 
@@ -88,6 +92,7 @@ async fn foresee(
     found: &[Stored],
     (mut messages, mut checks): (Vec<Message>, Vec<CheckRow>),
     now: Timestamp,
+    pages: &str,
 ) -> Result<Timeline, AppError> {
     let facts = facts_around(ports, booking, found).await?;
     let plan = plan(&facts, now);
@@ -98,8 +103,10 @@ async fn foresee(
     checks.extend(difference.checks);
     messages.extend(switched_off(&facts, &plan, &messages));
     let templates = templates_of(ports, &facts, &messages).await?;
+    let keys = LinkKeys::sample(facts.business.id.clone());
+    let pages = Pages { url: pages, keys: &keys, now };
     for message in messages.iter_mut().filter(|message| message.status.is_open()) {
-        fill(&facts, &templates, message);
+        fill(&facts, &templates, message, pages);
     }
     Ok(Timeline::of(facts, messages, checks))
 }
@@ -121,9 +128,9 @@ async fn templates_of(
 }
 
 /// Gives a message its text, and an sms its size and price.
-fn fill(facts: &Facts, templates: &[Templates], message: &mut Message) {
+fn fill(facts: &Facts, templates: &[Templates], message: &mut Message, pages: Pages<'_>) {
     let own = templates.iter().find(|own| own.kind == message.kind);
-    match compose(facts, &message.recipient, message.kind, message.channel, own, None) {
+    match compose(facts, &message.recipient, message.kind, message.channel, own, None, Some(pages)) {
         Ok(Some(content)) => {
             if let Some((segments, estimate)) = bill(facts, &message.recipient, &content) {
                 (message.segments, message.estimate) = (Some(segments), estimate);

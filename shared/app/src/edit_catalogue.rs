@@ -518,7 +518,8 @@ pub(crate) fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl ClientFields {
-    /// The client with this id. What has requests of its own stays as it was `before`: devices, the Telegram chat, suppressed addresses.
+    /// The client with this id. What has requests of its own stays as it was `before`: devices, the Telegram chat, suppressed addresses; and
+    /// so does what the client has opted out of.
     pub fn with_id(self, business_id: BusinessId, id: ClientId, before: Option<&Client>) -> Client {
         let Self { name, phone, email, locale, zone, bans, marketing_consent, tags } = self;
         Client {
@@ -534,6 +535,7 @@ impl ClientFields {
             bans,
             marketing_consent,
             tags,
+            opt_outs: before.map(|before| before.opt_outs.clone()).unwrap_or_default(),
             suppressions: before.map(|before| before.suppressions.clone()).unwrap_or_default(),
         }
     }

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here names AWS, and every use case may be repeated, fail at any step or die after any write:
 //! run again, it ends in the same state, and no message leaves twice. `shared/testkit` proves it for each of them.
 
+pub mod act_by_link;
 pub mod already_told;
 pub mod answer_client;
 pub mod api_keys;
@@ -30,6 +31,7 @@ mod limits;
 pub mod load_facts;
 pub mod offer_slot;
 pub mod once;
+pub mod open_link;
 pub mod plan_client;
 pub mod plan_subject;
 pub mod ports;
@@ -38,6 +40,7 @@ pub mod preview_settings;
 pub mod preview_template;
 pub mod publish_events;
 pub mod roll_out;
+pub mod rotate_link_keys;
 pub mod run_campaign;
 mod settle;
 pub mod suppress;

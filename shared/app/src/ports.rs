@@ -16,14 +16,17 @@ use domain::event::Event;
 use domain::facts::{Facts, Subject};
 use domain::ids::{
     BookingId, BusinessId, CampaignId, CheckId, ClientId, DeliveryId, DeviceId, EntryId, EventId, KeyId,
-    LocationId, MessageId, OccasionId, ResourceId, ServiceId, StaffId, TaskId, WaitlistEntryId, WebhookId,
+    LocationId, MessageId, OccasionId, ResourceId, ReviewId, ServiceId, StaffId, TaskId, WaitlistEntryId,
+    WebhookId,
 };
+use domain::link::LinkKeys;
 use domain::message::{CheckRow, Message};
 use domain::messenger::{BotToken, ChatId, WhatsappNumberId};
 use domain::notification_type::NotificationType;
 use domain::occasion::{About, Occasion};
 use domain::recipient::Recipient;
 use domain::resource::{Resource, ResourceDay, Service};
+use domain::review::Review;
 use domain::rule::Rules;
 use domain::staff::StaffMember;
 use domain::subject::SubjectId;
@@ -116,6 +119,10 @@ pub enum Key {
     ApiKeys(BusinessId),
     /// What an API key is known by.
     Credential(KeyId),
+    /// A review.
+    Review(BusinessId, ReviewId),
+    /// What a business's links to clients' own pages are signed with.
+    LinkKeys(BusinessId),
     /// Something written in a client's conversation, by its instant (UTC) and id.
     Entry(BusinessId, ClientId, Timestamp, EntryId),
     /// What a business's Telegram bot is spoken for with.
@@ -161,6 +168,8 @@ pub enum Item {
     Campaign(Campaign),
     ApiKeys(ApiKeys),
     Credential(Credential),
+    Review(Review),
+    LinkKeys(LinkKeys),
     Entry(Entry),
     TelegramBot(TelegramBot),
     TelegramInvitation(TelegramInvitation),
@@ -329,6 +338,8 @@ impl Item {
             Item::Campaign(x) => Key::Campaign(x.business_id.clone(), x.id.clone()),
             Item::ApiKeys(x) => Key::ApiKeys(x.business_id.clone()),
             Item::Credential(x) => Key::Credential(x.key.id.clone()),
+            Item::Review(x) => Key::Review(x.business_id.clone(), x.id.clone()),
+            Item::LinkKeys(x) => Key::LinkKeys(x.business_id.clone()),
             Item::Entry(x) => Key::Entry(x.business_id.clone(), x.client_id.clone(), x.at, x.id.clone()),
             Item::TelegramBot(x) => Key::TelegramBot(x.business_id.clone()),
             Item::TelegramInvitation(x) => Key::TelegramInvitation(x.business_id.clone(), x.code.clone()),
@@ -380,6 +391,8 @@ accessors! {
     credential Credential Credential;
     task Task Task;
     campaign Campaign Campaign;
+    review Review Review;
+    link_keys LinkKeys LinkKeys;
     entry Entry Entry;
     telegram_bot TelegramBot TelegramBot;
     telegram_invitation TelegramInvitation TelegramInvitation;
@@ -484,7 +497,7 @@ impl<T: VerifyToken> VerifyToken for Option<T> {
 
 /// Lists facts of one kind.
 pub trait List: Sync {
-    /// One page of a business's things of a kind, by id.
+    /// One page of a business's things of a kind, by id; reviews the latest visits first.
     fn list(
         &self,
         business_id: &BusinessId,
@@ -512,6 +525,8 @@ pub enum Kind {
     Tasks,
     /// Campaigns.
     Campaigns,
+    /// Reviews.
+    Reviews,
 }
 
 /// Which page of a list.

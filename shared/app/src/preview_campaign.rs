@@ -6,9 +6,10 @@ use domain::business::Business;
 use domain::campaign::{Campaign, Choice, Found};
 use domain::channel::Channel;
 use domain::client::Client;
-use domain::compose::{bill, compose};
+use domain::compose::{Pages, bill, compose};
 use domain::facts::{Facts, Subject};
 use domain::ids::{BusinessId, CampaignId, ClientId};
+use domain::link::LinkKeys;
 use domain::money::Currency;
 use domain::notification_type::NotificationType;
 use domain::plan::{Outcome, plan};
@@ -60,7 +61,8 @@ pub struct SmsCost {
     pub thousandths: i64,
 }
 
-/// Looks at up to 1000 clients or some more, after `cursor`, where the call before ended.
+/// Looks at up to 1000 clients or some more, after `cursor`, where the call before ended. `pages` is where clients' own pages are: links to them
+/// have a price by sms.
 ///
 /// # Errors
 /// [`AppError::NotFound`]; [`AppError::Invalid`] for a cursor that is none.
@@ -69,6 +71,7 @@ pub async fn preview_campaign<S: Read + List + ClientBookings>(
     (business_id, id): (&BusinessId, &CampaignId),
     cursor: Option<&str>,
     now: Timestamp,
+    pages: &str,
 ) -> Result<CampaignPreview, AppError> {
     let bad_cursor = |_| AppError::invalid("cursor", "what the answer before gave as next");
     let mut after: Option<ClientId> = cursor.map(str::parse).transpose().map_err(bad_cursor)?;
@@ -87,8 +90,10 @@ pub async fn preview_campaign<S: Read + List + ClientBookings>(
     };
     let rules = first(&found, Item::rules).map(|(rules, _)| rules.clone());
     let rules = rules.unwrap_or_else(|| Rules::defaults(business_id.clone()));
-    let around =
-        Around { business, campaign, rules, own: first(&found, Item::templates).map(|(own, _)| own) };
+    let keys = LinkKeys::sample(business_id.clone());
+    let pages = Pages { url: pages, keys: &keys, now };
+    let own = first(&found, Item::templates).map(|(own, _)| own);
+    let around = Around { business, campaign, rules, own, pages };
     let mut preview = CampaignPreview::default();
     let mut messages = BTreeMap::new();
     while preview.found.looked_at < CLIENTS && !preview.complete {
@@ -114,6 +119,7 @@ struct Around<'a> {
     rules: Rules,
     /// What the business has changed of the type's texts.
     own: Option<&'a Templates>,
+    pages: Pages<'a>,
 }
 
 impl Around<'_> {
@@ -142,8 +148,17 @@ impl Around<'_> {
             }
             *messages.entry(message.channel).or_default() += 1;
             let priced = message.channel == Channel::Sms && !self.business.sms_prices.is_empty();
-            let content = priced
-                .then(|| compose(&facts, &message.recipient, message.kind, message.channel, self.own, None));
+            let content = priced.then(|| {
+                compose(
+                    &facts,
+                    &message.recipient,
+                    message.kind,
+                    message.channel,
+                    self.own,
+                    None,
+                    Some(self.pages),
+                )
+            });
             if let Some(Ok(Some(content))) = content
                 && let Some((_, Some(price))) = bill(&facts, &message.recipient, &content)
             {

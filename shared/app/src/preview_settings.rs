@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::booking::Booking;
 use domain::channel::Channel;
-use domain::compose::{bill, compose};
+use domain::compose::{Pages, bill, compose};
 use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId, MessageId};
+use domain::link::LinkKeys;
 use domain::money::Currency;
 use domain::notification_type::NotificationType;
 use domain::plan::{Outcome, PlannedMessage, plan};
@@ -123,7 +124,8 @@ pub struct Example {
 }
 
 /// Says what a change of the settings at `about` would do, without writing anything: see
-/// [`edit_settings`](crate::edit_settings::edit_settings), which makes it. Looks at up to 500 bookings; `cursor` is where the call before ended.
+/// [`edit_settings`](crate::edit_settings::edit_settings), which makes it. Looks at up to 500 bookings; `cursor` is where the call before ended,
+/// `pages` where clients' own pages are: links to them have a price by sms.
 ///
 /// # Errors
 /// What the change itself would be refused for.
@@ -134,6 +136,7 @@ pub async fn preview_settings<S: Read + Calendar>(
     needs: &[Need],
     cursor: Option<&str>,
     change: impl Fn(Settings) -> Result<Settings, AppError>,
+    pages: &str,
 ) -> Result<Preview, AppError> {
     let mut after = match cursor {
         Some(cursor) => read_cursor(cursor)
@@ -148,6 +151,8 @@ pub async fn preview_settings<S: Read + Calendar>(
     let mut cache = Cache::new(found);
     let proposed: HashMap<Key, Item> =
         item.into_iter().chain([Item::RulesVersion(rules)]).map(|item| (item.key(), item)).collect();
+    let link_keys = LinkKeys::sample(edit.business_id.clone());
+    let pages = Pages { url: pages, keys: &link_keys, now: edit.now };
     let mut preview = Preview::default();
     let mut by = BTreeMap::new();
     let mut looked_at = 0;
@@ -164,8 +169,8 @@ pub async fn preview_settings<S: Read + Calendar>(
         for booking in cache.bookings(ports, edit.business_id, &page).await? {
             preview.bookings += 1;
             let then = Booking { rules_version: version, ..booking.clone() };
-            let now = ahead(booking, edit.now, |key| cache.get(key))?;
-            let then = ahead(then, edit.now, |key| proposed.get(key).or_else(|| cache.get(key)))?;
+            let now = ahead(booking, pages, |key| cache.get(key))?;
+            let then = ahead(then, pages, |key| proposed.get(key).or_else(|| cache.get(key)))?;
             add_costs(&mut preview.cost, &now, |cost| &mut cost.before);
             add_costs(&mut preview.cost, &then, |cost| &mut cost.after);
             compare(now, then, &mut by, &mut preview.examples);
@@ -257,10 +262,10 @@ struct Ahead {
 /// The messages of a booking that are still to leave, by the settings that `get` knows.
 fn ahead<'a>(
     booking: Booking,
-    now: Timestamp,
+    pages: Pages<'_>,
     get: impl Fn(&Key) -> Option<&'a Item>,
 ) -> Result<Vec<Ahead>, PortError> {
-    let booking_id = booking.id.clone();
+    let (booking_id, now) = (booking.id.clone(), pages.now);
     let facts = facts_among(booking, &get)?;
     let own = |kind| get(&Key::Templates(facts.business.id.clone(), kind)).and_then(Item::templates);
     let still_to_leave = |outcome| match outcome {
@@ -270,7 +275,7 @@ fn ahead<'a>(
     let messages = plan(&facts, now).messages.into_iter().filter_map(|message| {
         Some(Ahead {
             due: still_to_leave(message.outcome)?,
-            price: price_of(&facts, &message, own(message.kind)),
+            price: price_of(&facts, &message, own(message.kind), pages),
             id: message.id,
             booking_id: booking_id.clone(),
             kind: message.kind,
@@ -282,11 +287,17 @@ fn ahead<'a>(
 }
 
 /// What an sms costs with the text it has now; `None` for other messages, and where no price is known.
-fn price_of(facts: &Facts, message: &PlannedMessage, own: Option<&Templates>) -> Option<Estimate> {
+fn price_of(
+    facts: &Facts,
+    message: &PlannedMessage,
+    own: Option<&Templates>,
+    pages: Pages<'_>,
+) -> Option<Estimate> {
     if message.channel != Channel::Sms || facts.business.sms_prices.is_empty() {
         return None;
     }
-    let content = compose(facts, &message.recipient, message.kind, message.channel, own, None).ok()??;
+    let content =
+        compose(facts, &message.recipient, message.kind, message.channel, own, None, Some(pages)).ok()??;
     bill(facts, &message.recipient, &content)?.1
 }
 

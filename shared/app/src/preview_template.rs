@@ -2,15 +2,17 @@
 
 use domain::business::{Business, Locale};
 use domain::channel::Channel;
-use domain::compose::values;
+use domain::compose::{PageLinks, Pages, values};
 use domain::facts::Facts;
 use domain::ids::{BookingId, BusinessId};
+use domain::link::LinkKeys;
 use domain::notification_type::NotificationType;
 use domain::recipient::Person;
 use domain::resource::ResourceKind;
 use domain::sms::{Parts, SmsPrice, measure};
 use domain::subject::SubjectId;
 use domain::template::{Content, InformationBlock, OwnText, ResourceValues, Templates, Values, render};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -92,7 +94,7 @@ pub struct PriceOf {
     pub currency: domain::money::Currency,
 }
 
-/// Fills the text of a type.
+/// Fills the text of a type, at `now` (UTC). Links to the client's own pages, at `pages`, are as long as they would be, and open nothing.
 ///
 /// # Errors
 /// [`AppError::InvalidTemplate`] when the text that is tried is wrong; [`AppError::Invalid`] when the booking lacks a value the text needs.
@@ -101,6 +103,8 @@ pub async fn preview_template(
     business_id: &BusinessId,
     kind: NotificationType,
     fields: &PreviewFields,
+    now: Timestamp,
+    pages: &str,
 ) -> Result<Shown, AppError> {
     let along = [Key::Templates(business_id.clone(), kind), Key::Business(business_id.clone())];
     match &fields.booking_id {
@@ -133,7 +137,9 @@ pub async fn preview_template(
             let saved = first(&loaded.along, Item::templates).map(|(templates, _)| templates);
             let resource_kind = facts.resource.as_ref().map(|resource| resource.kind);
             let own = tried(saved, business_id, kind, fields, locale, resource_kind)?;
-            show(&values(facts, reader), &facts.business, locale, kind, fields, own.as_ref())
+            let keys = LinkKeys::sample(business_id.clone());
+            let links = PageLinks::of(facts, reader, Some(Pages { url: pages, keys: &keys, now }));
+            show(&values(facts, reader, kind, &links), &facts.business, locale, kind, fields, own.as_ref())
         }
     }
 }

@@ -480,7 +480,7 @@ impl Doing<'_> {
 }
 
 /// What a no does to a booking: it calls the visit off, but of several who come together the one who wrote stays away.
-fn no(booking: &Booking, client_id: &ClientId) -> Change {
+pub(crate) fn no(booking: &Booking, client_id: &ClientId) -> Change {
     let others: Vec<ClientId> = booking.client_ids.iter().filter(|id| *id != client_id).cloned().collect();
     if others.is_empty() {
         return Change::Cancel;

@@ -2,7 +2,7 @@
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | business, rules, locations, resources, services, clients, staff, waitlist, tasks, campaigns | `BUSINESS#b` | `BUSINESS`, `RULES`, `LOCATION#l`, … |
+//! | business, rules, link keys, locations, resources, services, clients, staff, waitlist, tasks, campaigns, reviews | `BUSINESS#b` | `BUSINESS`, `RULES`, `LINK-KEYS`, `LOCATION#l`, … |
 //! | a version of the rules | `BUSINESS#b#RULES` | `VERSION#000000000003` |
 //! | an occasion | `BUSINESS#b#OCCASION#o` | `OCCASION` |
 //! | booking; a client's part in it | `BUSINESS#b#BOOKING#k` | `BOOKING`; `CLIENT#c` |
@@ -441,6 +441,8 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::Client(b, id) => (of_business(b), format!("CLIENT#{id}")),
         Key::Task(b, id) => (of_business(b), format!("TASK#{id}")),
         Key::Campaign(b, id) => (of_business(b), format!("CAMPAIGN#{id}")),
+        Key::Review(b, id) => (of_business(b), format!("REVIEW#{id}")),
+        Key::LinkKeys(b) => (of_business(b), "LINK-KEYS".to_owned()),
         Key::Booking(b, booking) => (booking_key(b, booking), "BOOKING".to_owned()),
         Key::Participation(b, booking, client) => (booking_key(b, booking), format!("CLIENT#{client}")),
         Key::ResourceDay(b, resource, day) => {
@@ -711,6 +713,7 @@ impl List for Tables {
             Kind::Waitlist => "WAITLIST#",
             Kind::Tasks => "TASK#",
             Kind::Campaigns => "CAMPAIGN#",
+            Kind::Reviews => "REVIEW#",
         };
         let pk = format!("BUSINESS#{business_id}");
         // The cursor is the last id of the page before: it names nothing beyond this business and this kind.
@@ -724,7 +727,10 @@ impl List for Tables {
             table: &self.bookings,
             index: None,
             pk,
-            sk: SortKey::StartsWith(prefix.to_owned()),
+            sk: match kind {
+                Kind::Reviews => SortKey::StartsWithLatestFirst(prefix.to_owned()),
+                _ => SortKey::StartsWith(prefix.to_owned()),
+            },
             after,
             limit: i32::try_from(page.limit).ok(),
         };
@@ -908,6 +914,8 @@ mod tests {
             Key::ApiKeys(b.clone()),
             Key::RulesVersion(b.clone(), 3),
             Key::Rollout(b.clone()),
+            Key::LinkKeys(b.clone()),
+            Key::Review(b.clone(), "x".parse().unwrap()),
             Key::Templates(b.clone(), domain::notification_type::NotificationType::Reminder),
             Key::Staff(b.clone(), "x".parse().unwrap()),
             Key::WaitlistEntry(b.clone(), "x".parse().unwrap()),

@@ -145,7 +145,7 @@ const MEASURED: [(&str, Call); 5] = [
 
 fn render_on(fixture: &Fixture, channel: Channel) {
     let Fixture { facts, message, .. } = black_box(fixture);
-    black_box(compose(facts, &message.recipient, message.kind, channel, None, None).unwrap());
+    black_box(compose(facts, &message.recipient, message.kind, channel, None, None, None).unwrap());
 }
 
 fn main() {

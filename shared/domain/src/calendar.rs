@@ -61,17 +61,39 @@ pub struct Visit<'a> {
     pub summary: &'a str,
     /// Where it is.
     pub location: Option<&'a str>,
+}
+
+/// What goes with a visit that is sent by mail.
+#[derive(Debug, Clone, Copy)]
+pub struct Invitation<'a> {
+    /// What the calendar is asked to do.
+    pub method: Method,
     /// Who invites: the business's name and the address its mail comes from.
     pub organizer: (&'a str, &'a Email),
     /// Who is invited: the one recipient of the mail.
     pub attendee: (&'a str, &'a Email),
 }
 
-/// Writes the calendar file of a visit.
+/// Writes the calendar file that goes with a mail.
 ///
 /// # Errors
 /// None in practice: writing to a `String` does not fail, but the library's signature allows it.
-pub fn calendar(visit: &Visit<'_>, method: Method) -> Result<Calendar, fmt::Error> {
+pub fn calendar(visit: &Visit<'_>, invitation: &Invitation<'_>) -> Result<Calendar, fmt::Error> {
+    let status = if invitation.method == Method::Request { "CONFIRMED" } else { "CANCELLED" };
+    let text = file(visit, status, Some(invitation))?;
+    Ok(Calendar { method: invitation.method, text })
+}
+
+/// Writes the calendar file of a visit for a client to take in: without a method it says how things are, and asks for nothing (RFC 5545 §3.7.2).
+/// It is the same event as in the files that go with mails.
+///
+/// # Errors
+/// As [`calendar`].
+pub fn calendar_to_keep(visit: &Visit<'_>, confirmed: bool) -> Result<String, fmt::Error> {
+    file(visit, if confirmed { "CONFIRMED" } else { "TENTATIVE" }, None)
+}
+
+fn file(visit: &Visit<'_>, status: &str, invitation: Option<&Invitation<'_>>) -> Result<String, fmt::Error> {
     let mut event = Event::new();
     event
         .add_property("UID", format!("{}{UID_SUFFIX}", visit.booking_id))
@@ -80,27 +102,28 @@ pub fn calendar(visit: &Visit<'_>, method: Method) -> Result<Calendar, fmt::Erro
         .add_property("DTSTART", utc(visit.start))
         .add_property("DTEND", utc(visit.end))
         .add_property("SUMMARY", visit.summary)
-        .add_property("STATUS", if method == Method::Request { "CONFIRMED" } else { "CANCELLED" })
-        .append_property(person("ORGANIZER", visit.organizer).done())
+        .add_property("STATUS", status);
+    if let Some(invitation) = invitation {
         // The visit is agreed already: calendars must not ask the client to accept it, nor answer by mail.
-        .append_property(
-            person("ATTENDEE", visit.attendee)
-                .add_parameter("ROLE", "REQ-PARTICIPANT")
-                .add_parameter("PARTSTAT", "ACCEPTED")
-                .add_parameter("RSVP", "FALSE")
-                .done(),
-        );
+        let attendee = person("ATTENDEE", invitation.attendee)
+            .add_parameter("ROLE", "REQ-PARTICIPANT")
+            .add_parameter("PARTSTAT", "ACCEPTED")
+            .add_parameter("RSVP", "FALSE")
+            .done();
+        event.append_property(person("ORGANIZER", invitation.organizer).done()).append_property(attendee);
+    }
     if let Some(location) = visit.location {
         event.add_property("LOCATION", location);
     }
     let mut file = icalendar::Calendar::empty();
-    file.append_property(Property::new("VERSION", "2.0"))
-        .append_property(Property::new("PRODID", PRODUCT))
-        .append_property(Property::new("METHOD", method.name()))
-        .push(event.done());
+    file.append_property(Property::new("VERSION", "2.0")).append_property(Property::new("PRODID", PRODUCT));
+    if let Some(invitation) = invitation {
+        file.append_property(Property::new("METHOD", invitation.method.name()));
+    }
+    file.push(event.done());
     let mut text = String::new();
     fmt::write(&mut text, format_args!("{file}"))?;
-    Ok(Calendar { method, text })
+    Ok(text)
 }
 
 fn person(key: &str, (name, email): (&str, &Email)) -> Property {
@@ -118,19 +141,43 @@ fn utc(instant: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn written(method: Method) -> String {
-        let visit = Visit {
-            booking_id: &"0197f0aa".parse().unwrap(),
+    fn visit(booking_id: &BookingId) -> Visit<'_> {
+        Visit {
+            booking_id,
             sequence: 3,
             changed_at: "2026-11-20T09:00:00Z".parse().unwrap(),
             start: "2026-11-23T10:00:00Z".parse().unwrap(),
             end: "2026-11-23T11:30:00Z".parse().unwrap(),
             summary: "Стрижка, окрашивание; укладка — в салоне «Аврора» у мастера Марты",
             location: Some("Old Town, 12 Garden Street\nsecond floor"),
+        }
+    }
+
+    fn written(method: Method) -> String {
+        let invitation = Invitation {
+            method,
             organizer: ("Salon \"Aurora\"", &"hello@aurora.example".parse().unwrap()),
             attendee: ("Anna", &"anna@example.com".parse().unwrap()),
         };
-        calendar(&visit, method).unwrap().text
+        calendar(&visit(&"0197f0aa".parse().unwrap()), &invitation).unwrap().text
+    }
+
+    #[test]
+    fn s69_a_visit_to_keep_is_the_same_event_and_asks_for_nothing() {
+        let file = |confirmed| calendar_to_keep(&visit(&"0197f0aa".parse().unwrap()), confirmed).unwrap();
+        let (kept, sent) = (file(true), written(Method::Request));
+        for line in [
+            "UID:0197f0aa@booking-notifications",
+            "SEQUENCE:3",
+            "DTSTART:20261123T100000Z",
+            "STATUS:CONFIRMED",
+        ] {
+            assert!(kept.contains(line) && sent.contains(line), "{line}: {kept}");
+        }
+        for part in ["METHOD", "ATTENDEE", "ORGANIZER"] {
+            assert!(!kept.contains(part) && sent.contains(part), "{part}: {kept}");
+        }
+        assert!(file(false).contains("STATUS:TENTATIVE"));
     }
 
     /// The file with its folded lines joined again (RFC 5545 §3.1).

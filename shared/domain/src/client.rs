@@ -52,6 +52,9 @@ pub struct Client {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(max_items = 20)]
     pub tags: BTreeSet<Tag>,
+    /// Channels on which the client wants nothing that can be done without, see [`NotificationType::may_be_declined`]. The client's own choice.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub opt_outs: BTreeSet<Channel>,
     /// Addresses that must not be written to, whatever anybody sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppression>,

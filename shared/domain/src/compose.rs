@@ -6,11 +6,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::booking::{Booking, Confirmation, EventKind, Source, Status};
 use crate::business::Locale;
-use crate::calendar::{Calendar, Method, Visit, calendar};
+use crate::calendar::{Calendar, Invitation, Method, Visit, calendar};
 use crate::campaign::Campaign;
 use crate::channel::Channel;
 use crate::contact::Email;
 use crate::facts::{Facts, Subject};
+use crate::ids::ClientId;
+use crate::link::{LONGEST, LinkKeys, Of, Purpose, REVIEW};
 use crate::notification_type::{Audience, NotificationType};
 use crate::occasion::About;
 use crate::recipient::{Person, Recipient};
@@ -23,8 +25,74 @@ use crate::template::{
 };
 use crate::text::{Link, Name};
 
+/// Where clients' own pages are, and what links to them are signed with.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages<'a> {
+    /// What stands before `/c/` in their addresses, such as `https://pages.example`.
+    pub url: &'a str,
+    /// The business's keys.
+    pub keys: &'a LinkKeys,
+    /// The present instant (UTC), from which their lives are counted.
+    pub now: Timestamp,
+}
+
+/// The addresses of a client's own pages, each as far as it is of use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageLinks {
+    confirm: Option<String>,
+    cancel: Option<String>,
+    reschedule: Option<String>,
+    calendar: Option<String>,
+    review: Option<String>,
+    preferences: Option<String>,
+    unsubscribe: Option<String>,
+}
+
+impl PageLinks {
+    /// The pages that a reader of a message about these facts has: none where nobody says where they are, or the reader is no client.
+    pub fn of(facts: &Facts, reader: Person<'_>, pages: Option<Pages<'_>>) -> Self {
+        let (Some(pages), Person::Client(client)) = (pages, reader) else { return Self::default() };
+        let of_client = |purpose| {
+            let until = pages.now.checked_add(LONGEST).ok()?;
+            pages.link(purpose, &Of::Client(client.id.clone()), &client.id, until)
+        };
+        let preferences = of_client(Purpose::Preferences);
+        let unsubscribe = of_client(Purpose::Unsubscribe);
+        let of_client = Self { preferences, unsubscribe, ..Self::default() };
+        let Subject::Booking(booking) = &facts.subject else { return of_client };
+        if !booking.client_ids.contains(&client.id) {
+            return of_client;
+        }
+        let of = Of::Booking(booking.id.clone());
+        let link = |purpose, until| pages.link(purpose, &of, &client.id, until);
+        let ahead = |purpose| link(purpose, booking.start).filter(|_| booking.status.is_ahead());
+        Self {
+            confirm: ahead(Purpose::Confirm),
+            cancel: ahead(Purpose::Cancel),
+            reschedule: ahead(Purpose::Reschedule),
+            // What is not confirmed yet is in no calendar, as with the files that go with mails.
+            calendar: link(Purpose::Calendar, booking.end).filter(|_| booking.status == Status::Confirmed),
+            review: booking
+                .end
+                .checked_add(REVIEW)
+                .ok()
+                .filter(|_| booking.status == Status::Completed)
+                .and_then(|until| link(Purpose::Review, until)),
+            ..of_client
+        }
+    }
+}
+
+impl Pages<'_> {
+    fn link(&self, purpose: Purpose, of: &Of, client: &ClientId, until: Timestamp) -> Option<String> {
+        let token = self.keys.sign(purpose, of, client, until, self.now)?;
+        Some(format!("{}/c/{token}", self.url))
+    }
+}
+
 /// Fills the text of a type for a recipient on a channel, and adds the calendar file where one goes with it. `own` is what the business has
-/// changed of the type's texts; `sender` the address that e-mail comes from, without which there is no calendar file.
+/// changed of the type's texts; `sender` the address that e-mail comes from, without which there is no calendar file; `pages` where clients'
+/// own pages are, without which there are no links to them.
 ///
 /// # Errors
 /// [`TemplateError`], see [`render`]; `Ok(None)` when there is no such recipient.
@@ -35,9 +103,11 @@ pub fn compose(
     channel: Channel,
     own: Option<&Templates>,
     sender: Option<&Email>,
+    pages: Option<Pages<'_>>,
 ) -> Result<Option<Content>, TemplateError> {
     let Some(person) = facts.person(recipient) else { return Ok(None) };
-    let (values, locale) = (values(facts, person), facts.locale(person));
+    let links = PageLinks::of(facts, person, pages);
+    let (values, locale) = (values(facts, person, kind, &links), facts.locale(person));
     let written = match &facts.campaign {
         Some(campaign) => Some(write_out(campaign, &values, locale, channel)?),
         None => None,
@@ -114,9 +184,16 @@ fn ways_to_send(person: Person<'_>, business: &Name, text: &str) -> Vec<TaskLink
     links
 }
 
-/// What texts may speak of, for one reader.
-pub fn values<'a>(facts: &'a Facts, reader: Person<'a>) -> Values<'a> {
+/// What texts of a type may speak of, for one reader.
+pub fn values<'a>(
+    facts: &'a Facts,
+    reader: Person<'a>,
+    kind: NotificationType,
+    pages: &'a PageLinks,
+) -> Values<'a> {
     let booking = facts.booking();
+    let confirmed = booking.is_some_and(|booking| booking.confirmation == Confirmation::Confirmed);
+    let asks = kind != NotificationType::Reminder || facts.rule(kind).confirmation_link;
     let about = match &facts.subject {
         Subject::Booking(_) => None,
         Subject::Occasion(occasion, _) => Some(&occasion.about),
@@ -163,11 +240,18 @@ pub fn values<'a>(facts: &'a Facts, reader: Person<'a>) -> Values<'a> {
         reader_zone: reader.zone().filter(|zone| *zone != facts.zone()),
         links: Links {
             booking: facts.business.booking_url.as_ref().map(Link::as_str),
-            review: facts.business.review_url.as_ref().map(Link::as_str),
+            // The business's own page for reviews goes before ours.
+            review: facts.business.review_url.as_ref().map(Link::as_str).or(pages.review.as_deref()),
             tip: facts.business.tip_url.as_ref().map(Link::as_str),
             map: facts.location.as_ref().and_then(|location| location.map_url.as_ref()).map(Link::as_str),
-            ..Links::default()
+            confirm: pages.confirm.as_deref(),
+            cancel: pages.cancel.as_deref(),
+            reschedule: pages.reschedule.as_deref(),
+            preferences: pages.preferences.as_deref(),
+            unsubscribe: pages.unsubscribe.as_deref(),
+            calendar: pages.calendar.as_deref(),
         },
+        asks: asks && !confirmed,
         account: match about {
             Some(About::AccountOperation { operation, amount, balance, .. }) => {
                 Some(AccountValues { operation: *operation, amount, balance: balance.as_ref() })
@@ -248,10 +332,9 @@ fn invitation(
             .location
             .as_ref()
             .map(|location| location.address.as_ref().unwrap_or(&location.name).as_str()),
-        organizer: (facts.business.name.as_str(), sender),
-        attendee: (person.name().as_str(), attendee),
     };
-    calendar(&visit, method).ok()
+    let organizer = (facts.business.name.as_str(), sender);
+    calendar(&visit, &Invitation { method, organizer, attendee: (person.name().as_str(), attendee) }).ok()
 }
 
 fn was_confirmed(booking: &Booking) -> bool {

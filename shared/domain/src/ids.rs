@@ -95,6 +95,8 @@ id! {
     CampaignId;
     /// An API key.
     KeyId;
+    /// A client's review of a visit, see [`crate::review::review_id`].
+    ReviewId;
     /// Something written in a conversation.
     EntryId;
     /// A message in the ledger; a hash of what the message is, see [`crate::message::MessageKey`].

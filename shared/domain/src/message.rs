@@ -131,6 +131,8 @@ pub enum Reason {
     Banned,
     /// The client has not agreed to marketing.
     MarketingOptOut,
+    /// The client wants nothing on the channel that can be done without.
+    OptOut,
     /// The type, or the channel for the type, is switched off by the rule that prevails.
     SwitchedOff,
     /// A channel that stands before it in the cascade serves.

@@ -101,6 +101,21 @@ impl NotificationType {
         self == NotificationType::Campaign
     }
 
+    /// Whether a client can do without it, and so opt out of it by channel: what reminds, invites and asks. The news of a booking, an answer
+    /// that is needed, and what staff writes come all the same.
+    pub fn may_be_declined(self) -> bool {
+        use NotificationType as Type;
+        matches!(
+            self,
+            Type::Reminder
+                | Type::NoShowRecovery
+                | Type::ReviewRequest
+                | Type::RebookingReminder
+                | Type::BonusAccrued
+                | Type::Campaign
+        )
+    }
+
     /// Whether the person asked for it a moment ago and waits for it: it knows no quiet hours, no ban and no sms option (S16).
     pub fn is_awaited(self) -> bool {
         self == NotificationType::VerificationCode

@@ -695,12 +695,13 @@ fn precedence(
     trace: &mut Trace,
 ) -> Option<Reason> {
     static NONE: Bans = Bans::none();
+    static NOWHERE: BTreeSet<Channel> = BTreeSet::new();
     let Candidate { kind, channel, ref step, switch, .. } = *candidate;
     let source = facts.source();
     let on = |rule: &Rule| switch.is_on(rule, step, channel, source);
-    let (bans, marketing_consent) = match person {
-        Some(Person::Client(client)) => (&client.bans, client.marketing_consent),
-        Some(Person::Staff(_)) | None => (&NONE, true),
+    let (bans, marketing_consent, opt_outs) = match person {
+        Some(Person::Client(client)) => (&client.bans, client.marketing_consent, &client.opt_outs),
+        Some(Person::Staff(_)) | None => (&NONE, true, &NOWHERE),
     };
     let settings = Settings {
         kind,
@@ -710,6 +711,7 @@ fn precedence(
             .map(|suppression| suppression.cause),
         bans,
         marketing_consent,
+        opt_outs,
         notify: candidate.notify,
         made_by_staff: candidate.made_by_staff,
         resource: facts.rule_of_resource(kind).map(on),
@@ -731,8 +733,12 @@ fn precedence(
         "the address is suppressed",
     );
     said(Level::Ban, Check::Ban, "no ban on the client card", "banned on the client card");
-    if kind.is_marketing() {
-        said(Level::Marketing, Check::Marketing, "agreed to marketing", "has not agreed to marketing");
+    if kind.is_marketing() || (kind.may_be_declined() && !opt_outs.is_empty()) {
+        let against_it = match kind.is_marketing() && !marketing_consent {
+            true => "has not agreed to marketing",
+            false => "the client wants none of it on the channel",
+        };
+        said(Level::OptOut, Check::OptOut, "the client has not opted out", against_it);
     }
     let asked_for = asked_for(candidate.notify);
     said(Level::Silence, Check::Notify, asked_for, asked_for);

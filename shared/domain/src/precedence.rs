@@ -1,5 +1,7 @@
 //! Precedence: which of all that is set about a message prevails, strongest first (SPEC §4).
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,8 +19,8 @@ pub enum Level {
     Suppression,
     /// 2. The business has banned the channel or the type on the client card (S36, S44, S45).
     Ban,
-    /// 3. The client has not agreed to marketing, and this is marketing (S43).
-    Marketing,
+    /// 3. The client has opted out: has not agreed to marketing, and this is marketing (S43), or wants nothing on the channel that can be done without.
+    OptOut,
     /// 4. The operation was made without an sms, or without any notice (S31, S37).
     Silence,
     /// 5. Staff asked for the sms when making the booking (S34, S35).
@@ -46,6 +48,8 @@ pub struct Settings<'a> {
     pub bans: &'a Bans,
     /// Whether the client has agreed to marketing.
     pub marketing_consent: bool,
+    /// On which channels the client wants nothing that can be done without.
+    pub opt_outs: &'a BTreeSet<Channel>,
     /// What the operation said.
     pub notify: Notify,
     /// Whether the operation was the making of the booking, by staff.
@@ -86,7 +90,10 @@ pub fn ruling(settings: &Settings<'_>) -> Ruling {
         return never(Level::Ban, Reason::Banned);
     }
     if kind.is_marketing() && !settings.marketing_consent {
-        return never(Level::Marketing, Reason::MarketingOptOut);
+        return never(Level::OptOut, Reason::MarketingOptOut);
+    }
+    if kind.may_be_declined() && settings.opt_outs.contains(&channel) {
+        return never(Level::OptOut, Reason::OptOut);
     }
     match settings.notify {
         Notify::Nothing => return never(Level::Silence, Reason::NotifyOff),
@@ -114,11 +121,12 @@ mod tests {
     use rstest::rstest;
 
     static NOBODY: Bans = Bans::none();
+    static NOWHERE: BTreeSet<Channel> = BTreeSet::new();
 
     const LEVELS: [Level; 9] = [
         Level::Suppression,
         Level::Ban,
-        Level::Marketing,
+        Level::OptOut,
         Level::Silence,
         Level::Tick,
         Level::Resource,
@@ -135,6 +143,7 @@ mod tests {
             suppression: None,
             bans: &NOBODY,
             marketing_consent: false,
+            opt_outs: &NOWHERE,
             notify: Notify::ByRules,
             made_by_staff: true,
             resource: None,
@@ -149,7 +158,7 @@ mod tests {
         match level {
             Level::Suppression => Some(Reason::AddressSuppressed),
             Level::Ban => Some(Reason::Banned),
-            Level::Marketing => Some(Reason::MarketingOptOut),
+            Level::OptOut => Some(Reason::MarketingOptOut),
             Level::Silence => Some(Reason::NotifyOff),
             Level::Tick => None,
             Level::Resource | Level::ResourceKind | Level::Business | Level::Default => {
@@ -161,7 +170,7 @@ mod tests {
     /// What a level can say: send, do not send, or either.
     fn opinions_of(level: Level) -> &'static [bool] {
         match level {
-            Level::Suppression | Level::Ban | Level::Marketing | Level::Silence => &[false],
+            Level::Suppression | Level::Ban | Level::OptOut | Level::Silence => &[false],
             Level::Tick => &[true],
             Level::Resource | Level::ResourceKind | Level::Business | Level::Default => &[true, false],
         }
@@ -172,7 +181,7 @@ mod tests {
         match level {
             Level::Suppression => Settings { suppression: Some(Cause::Complaint), ..settings },
             Level::Ban => Settings { bans, ..settings },
-            Level::Marketing => Settings { kind: NotificationType::Campaign, ..settings },
+            Level::OptOut => Settings { kind: NotificationType::Campaign, ..settings },
             Level::Silence => Settings { notify: Notify::NoSms, ..settings },
             Level::Tick => Settings { notify: Notify::Yes, ..settings },
             Level::Resource => Settings { resource: Some(on), ..settings },
@@ -296,6 +305,24 @@ mod tests {
             let refused = (kind == NotificationType::Campaign).then_some(Reason::MarketingOptOut);
             assert_eq!(against(false), refused, "{kind}");
             assert_eq!(against(true), None, "{kind}");
+        }
+    }
+
+    #[test]
+    fn s43_who_opts_out_of_a_channel_hears_there_what_cannot_be_done_without() {
+        let opt_outs = BTreeSet::from([Channel::Sms]);
+        for &kind in NotificationType::ALL {
+            for channel in Channel::ALL {
+                let settings = Settings {
+                    kind,
+                    channel,
+                    opt_outs: &opt_outs,
+                    marketing_consent: true,
+                    ..nothing_set(true)
+                };
+                let withheld = channel == Channel::Sms && kind.may_be_declined();
+                assert_eq!(ruling(&settings).against, withheld.then_some(Reason::OptOut), "{kind} {channel}");
+            }
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Rule {
     /// Reminders only: whether they go out while the booking is not confirmed yet (S28).
     #[serde(default = "yes")]
     pub while_pending: bool,
+    /// Reminders only: whether our own text asks the client to confirm, with a link to the page for it (S73).
+    #[serde(default)]
+    pub confirmation_link: bool,
     /// Recovery only: which endings of a booking it answers (S3).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<Ending>,
@@ -229,6 +232,7 @@ fn built_in(kind: NotificationType) -> Rule {
         late: LatePolicy::Grace,
         quiet: QuietPolicy::Advance,
         while_pending: true,
+        confirmation_link: false,
         after,
     }
 }

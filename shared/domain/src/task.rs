@@ -60,6 +60,10 @@ pub enum TaskKind {
     UnknownMessage,
     /// A text is ready to be sent by hand (S67).
     AssistedMessage,
+    /// A client asks for another time; the text says which.
+    RescheduleRequest,
+    /// A client has given a visit three stars of five or fewer (S74).
+    LowRating,
     /// A client has written something that is not a plain yes or no (S51).
     ClientReply,
     /// Sms wait: what the business allows itself in a month is spent.

@@ -27,8 +27,8 @@ pub enum Check {
     Suppression,
     /// Has the business forbidden it on the client card (S44, S45)?
     Ban,
-    /// Has the client agreed to marketing (S43)?
-    Marketing,
+    /// Has the client agreed to marketing (S43), and opted out of nothing that this is?
+    OptOut,
     /// Was the operation made without a notice, or with one in any case (S31, S35)?
     Notify,
     /// Is it switched on by the rule that prevails (S13, S57, S58)?

@@ -13,7 +13,7 @@ use crate::batch::{Record, each_due};
 use crate::now;
 use crate::pace::{Pace, Paced};
 
-/// Delivers what is due in a batch, at the provider's pace.
+/// Delivers what is due in a batch, at the provider's pace. `pages` is what stands before `/c/` in the addresses of clients' own pages.
 ///
 /// # Errors
 /// None: each record's failure is reported in the answer.
@@ -22,6 +22,7 @@ pub async fn deliver_batch(
     timers: &impl SetTimer,
     provider: &impl Provider,
     pace: &Pace,
+    pages: &str,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Error> {
     // Nobody else touches a claimed message while this invocation can still be at work on it.
@@ -33,7 +34,8 @@ pub async fn deliver_batch(
     let (invocation, records) = (event.context.request_id.as_str(), &AtomicUsize::new(0));
     let response = each_due(event.payload, |due: Due| async move {
         let holder = &format!("{invocation}/{}", records.fetch_add(1, Ordering::Relaxed));
-        match deliver(store, timers, provider, &due, Shift { holder, wall: now(), until }).await {
+        let shift = Shift { holder, wall: now(), until, pages };
+        match deliver(store, timers, provider, &due, shift).await {
             Ok(delivered) => {
                 tracing::info!(due.id = %due.what, ?delivered, "delivered");
                 if matches!(delivered, Delivered::Again(_)) { Record::Again } else { Record::Done }

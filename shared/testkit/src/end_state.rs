@@ -194,6 +194,17 @@ fn line(item: &Item) -> String {
             let results: Vec<_> = delivery.attempts.iter().map(|attempt| &attempt.result).collect();
             format!("delivery of {} {:?} {} {results:?}", delivery.kind, delivery.state, delivery.asked)
         }
+        Item::LinkKeys(keys) => {
+            let ids: Vec<u8> = keys.keys.iter().map(|key| key.id).collect();
+            format!("link keys of {:?} {ids:?}", keys.business_id)
+        }
+        // Its id follows from the booking's, which is named here.
+        Item::Review(review) => {
+            format!(
+                "review of {:?} by {:?} {:?} {:?}",
+                review.booking_id, review.client_id, review.rating, review.text
+            )
+        }
         other => format!("{other:?}"),
     }
 }

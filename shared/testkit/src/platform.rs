@@ -22,7 +22,7 @@ use domain::ids::ClientId;
 use domain::message::MessageStatus;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::salon::salon_id;
+use crate::salon::{PAGES, salon_id};
 use crate::turns::Run;
 use crate::world::{Changed, Queued, World};
 
@@ -93,7 +93,7 @@ impl World {
             DueWhat::Campaign { .. } => run_campaign(self, due, wall).await.is_ok(),
             DueWhat::Message { .. } => {
                 let holder = self.new_id();
-                let shift = Shift { holder: &holder, wall, until: wall + INVOCATION };
+                let shift = Shift { holder: &holder, wall, until: wall + INVOCATION, pages: PAGES };
                 let delivered = match &due.what {
                     DueWhat::Message { channel: Channel::Assisted, .. } => {
                         deliver(self, self, &Staff(self), due, shift).await

@@ -20,6 +20,9 @@ pub const FRIDAY_NOON: &str = "2026-11-20T12:00:00Z";
 /// A visit on the Tuesday after.
 pub const TUESDAY_TEN: &str = "2026-11-24T10:00";
 
+/// Where clients' own pages are.
+pub const PAGES: &str = "https://pages.example";
+
 /// The salon's id.
 pub fn salon_id() -> BusinessId {
     parsed("salon")
@@ -44,11 +47,17 @@ pub fn salon() -> World {
 }
 
 /// A business like the salon under another id, with the same ids within it.
-pub fn business(id: &str) -> [Item; 8] {
+pub fn business(id: &str) -> [Item; 9] {
+    let secret: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
     [
         Item::Business(read(json!({
             "id": id, "name": "Salon Aurora", "zone": "Europe/Lisbon", "locale": "en", "sms_enabled": true,
             "quiet_hours": { "from": "23:00", "until": "08:00" }, "no_show_after_minutes": 30,
+        }))),
+        // Every business has keys of its own.
+        Item::LinkKeys(read(json!({
+            "business_id": id,
+            "keys": [{ "id": 0, "secret": format!("{secret:0>64}"), "made_at": "2026-01-01T00:00:00Z" }],
         }))),
         Item::Location(read(
             json!({ "business_id": id, "id": "chiado", "name": "Chiado", "zone": "Europe/Lisbon" }),

@@ -59,7 +59,7 @@ impl Store {
         self.calendar.get(business).into_iter().flatten()
     }
 
-    /// A business's things of a kind by id, after one of them.
+    /// A business's things of a kind by id, after one of them; reviews the other way round.
     pub(crate) fn list(
         &self,
         business: &BusinessId,
@@ -68,7 +68,12 @@ impl Store {
     ) -> impl Iterator<Item = (&String, &Stored)> {
         let after = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
         let listed = self.lists.get(&(business.clone(), kind as u8)).into_iter();
-        let listed = listed.flat_map(move |list| list.range((after.clone(), Bound::Unbounded)));
+        let listed: Box<dyn Iterator<Item = (&String, &Key)>> = match kind {
+            Kind::Reviews => {
+                Box::new(listed.flat_map(move |list| list.range((Bound::Unbounded, after.clone())).rev()))
+            }
+            _ => Box::new(listed.flat_map(move |list| list.range((after.clone(), Bound::Unbounded)))),
+        };
         listed.filter_map(|(id, key)| Some((id, self.items.get(key)?)))
     }
 
@@ -154,6 +159,7 @@ fn listed(item: &Item) -> Option<(BusinessId, Kind, String)> {
         Item::WaitlistEntry(x) => (&x.business_id, Kind::Waitlist, x.id.to_string()),
         Item::Task(x) => (&x.business_id, Kind::Tasks, x.id.to_string()),
         Item::Campaign(x) => (&x.business_id, Kind::Campaigns, x.id.to_string()),
+        Item::Review(x) => (&x.business_id, Kind::Reviews, x.id.to_string()),
         _ => return None,
     };
     Some((owner.clone(), kind, id))

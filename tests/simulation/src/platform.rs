@@ -41,7 +41,7 @@ use fastrand::Rng;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use testkit::salon::read;
+use testkit::salon::{PAGES, read};
 use testkit::turns::{Run, Started};
 use testkit::world::{Call, Changed, Sent, Service, World};
 
@@ -530,7 +530,7 @@ impl<'w> Platform<'w> {
             let started = world.start(async move {
                 let records = batch.iter().enumerate().map(|(record, (_, due))| async move {
                     let holder = format!("{invocation}/{record}");
-                    let shift = Shift { holder: &holder, wall: seen, until };
+                    let shift = Shift { holder: &holder, wall: seen, until, pages: PAGES };
                     take(world, counter, (number, sandbox), due, shift).await
                 });
                 Done::Each(join_all(records).await)

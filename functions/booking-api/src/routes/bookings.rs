@@ -59,9 +59,10 @@ async fn post_booking(
     Parameters(tried): Parameters<Tried>,
     call: Call<NewBooking>,
 ) -> Answer {
-    let Caller { business_id, now, .. } = &call.caller;
+    let Caller { business_id, now, pages, .. } = &call.caller;
     if tried.dry_run {
-        return Ok(Json(dry_run_booking(&*store, business_id, &call.body, *now).await?).into_response());
+        let dry_run = dry_run_booking(&*store, business_id, &call.body, *now, pages).await?;
+        return Ok(Json(dry_run).into_response());
     }
     let done = create_booking(&*store, &RandomIds, business_id, &call.body, call.once.as_ref(), *now).await?;
     Ok(created(&format!("/v1/bookings/{}", done.value.booking.id), done.etag, &done.value))
@@ -85,9 +86,10 @@ async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<St
 
 async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>, change: Change) -> Answer {
     let booking: BookingId = id(booking, "booking")?;
-    let Call { caller: Caller { business_id, now, .. }, once, if_match, body } = call;
+    let Call { caller: Caller { business_id, now, pages, .. }, once, if_match, body } = call;
     if tried.dry_run {
-        let dry_run = dry_run_change(store, (&business_id, &booking), change, body, if_match, now).await?;
+        let about = (&business_id, &booking);
+        let dry_run = dry_run_change(store, about, change, body, if_match, now, &pages).await?;
         return Ok(Json(dry_run).into_response());
     }
     let done =

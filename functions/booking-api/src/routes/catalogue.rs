@@ -90,7 +90,7 @@ async fn put_location(
         Ok(Settings { item: Some(Item::Location(location)), ..settings })
     };
     let needs = call.body.needs(business_id)?;
-    match change_settings(&store, call.edit(), &how, (&about, &needs), change).await? {
+    match change_settings(&store, (call.edit(), &call.caller.pages), &how, (&about, &needs), change).await? {
         Changed::Is(done) => shown(done),
         Changed::WouldBe(preview) => Ok(preview),
     }

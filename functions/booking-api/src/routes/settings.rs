@@ -73,7 +73,7 @@ pub(super) struct How {
 /// Makes a change of the settings, or says what it would do.
 pub(super) async fn change_settings(
     store: &Tables,
-    edit: Edit<'_>,
+    (edit, pages): (Edit<'_>, &str),
     how: &How,
     (about, needs): (&Key, &[Need]),
     change: impl Fn(Settings) -> Result<Settings, AppError>,
@@ -82,7 +82,8 @@ pub(super) async fn change_settings(
         return Err(Problem::invalid("apply_to_new_resources", "a resource's rule"));
     }
     if how.dry_run {
-        let preview = preview_settings(store, edit, about, needs, how.cursor.as_deref(), change).await?;
+        let preview =
+            preview_settings(store, edit, about, needs, how.cursor.as_deref(), change, pages).await?;
         return Ok(Changed::WouldBe(Json(preview).into_response()));
     }
     if how.cursor.is_some() {
@@ -140,7 +141,7 @@ async fn patch_business(
         }
         _ => Err(AppError::NotFound { what: "business" }),
     };
-    match change_settings(&store, call.edit(), &how, (&about, &[]), change).await? {
+    match change_settings(&store, (call.edit(), &call.caller.pages), &how, (&about, &[]), change).await? {
         Changed::Is(done) => shown(done),
         Changed::WouldBe(preview) => Ok(preview),
     }
@@ -296,7 +297,7 @@ async fn put_rule(
     call: Call<Rule>,
 ) -> Answer {
     let rule = call.body.clone();
-    match change_rule(&store, named, &how, call.edit(), Some(rule.clone())).await? {
+    match change_rule(&store, named, &how, (call.edit(), &call.caller.pages), Some(rule.clone())).await? {
         Changed::Is(done) => Ok(ok(done.etag, rule)),
         Changed::WouldBe(preview) => Ok(preview),
     }
@@ -316,7 +317,7 @@ async fn reset_rule(
     call: Call<Nothing>,
 ) -> Answer {
     let (kind, scope) = (named.kind()?, named.scope.clone());
-    match change_rule(&store, named, &how, call.edit(), None).await? {
+    match change_rule(&store, named, &how, (call.edit(), &call.caller.pages), None).await? {
         Changed::Is(done) => {
             let rules = prevailing_rules(&*store, &call.caller.business_id, &scope).await?;
             let rule = rules.items.into_iter().find(|prevailing| prevailing.kind == kind);
@@ -330,11 +331,11 @@ async fn change_rule(
     store: &Tables,
     named: Named,
     how: &How,
-    edit: Edit<'_>,
+    (edit, pages): (Edit<'_>, &str),
     rule: Option<Rule>,
 ) -> Result<Changed, Problem> {
     let kind = named.kind()?;
     let about = named.scope.key(edit.business_id);
     let change = RuleChange { scope: named.scope, kind, rule, new_resources: how.apply_to_new_resources };
-    change_settings(store, edit, how, (&about, &[]), |settings| change.apply(settings)).await
+    change_settings(store, (edit, pages), how, (&about, &[]), |settings| change.apply(settings)).await
 }

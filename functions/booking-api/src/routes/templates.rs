@@ -106,5 +106,7 @@ async fn get_variables(
 )]
 async fn post_preview(State(store): Store, Path(kind): Path<String>, call: Call<PreviewFields>) -> Answer {
     let kind = of_type(&kind)?;
-    Ok(Json(preview_template(&*store, &call.caller.business_id, kind, &call.body).await?).into_response())
+    let Caller { business_id, now, pages, .. } = &call.caller;
+    let shown = preview_template(&*store, business_id, kind, &call.body, *now, pages).await?;
+    Ok(Json(shown).into_response())
 }

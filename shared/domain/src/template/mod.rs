@@ -272,13 +272,7 @@ pub fn render(
     channel: Channel,
     own: Option<&Templates>,
 ) -> Result<Content, TemplateError> {
-    let asked = Asked {
-        values,
-        context: values.context(locale, kind),
-        locale,
-        kind,
-        own: own.filter(|own| own.kind == kind),
-    };
+    let asked = Asked::new(values, locale, kind, own.filter(|own| own.kind == kind));
     let content = match channel {
         Channel::Email => email(&asked),
         Channel::Sms => sms(&asked),
@@ -301,11 +295,29 @@ pub fn render(
 /// What [`render`] was asked for.
 struct Asked<'a> {
     values: &'a Values<'a>,
-    /// The values as templates see them.
+    /// The values as the business's own texts see them.
     context: Value,
+    /// The values as our texts see them.
+    ours: Value,
     locale: Locale,
     kind: NotificationType,
     own: Option<&'a Templates>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        values: &'a Values<'a>,
+        locale: Locale,
+        kind: NotificationType,
+        own: Option<&'a Templates>,
+    ) -> Self {
+        let context = values.context(locale, kind);
+        let ours = match values.asks || values.links.confirm.is_none() {
+            true => context.clone(),
+            false => Values { links: values.offered(), ..values.clone() }.context(locale, kind),
+        };
+        Self { values, context, ours, locale, kind, own }
+    }
 }
 
 impl Asked<'_> {
@@ -354,7 +366,7 @@ pub fn fill_whatsapp(
     template: &WhatsappTemplate,
 ) -> Result<Content, TemplateError> {
     let channel = Channel::Whatsapp;
-    let asked = Asked { values, context: values.context(locale, kind), locale, kind, own: None };
+    let asked = Asked::new(values, locale, kind, None);
     let parameters: Result<Vec<String>, Unfilled> = template
         .parameters
         .iter()
@@ -383,7 +395,7 @@ pub fn fill_campaign(
     channel: Channel,
 ) -> Result<String, TemplateError> {
     let kind = NotificationType::Campaign;
-    let asked = Asked { values, context: values.context(locale, kind), locale, kind, own: None };
+    let asked = Asked::new(values, locale, kind, None);
     fill_own(text, &asked).map_err(|source| TemplateError { kind, channel, source })
 }
 
@@ -445,7 +457,7 @@ fn own_text<'a>(asked: &Asked<'a>, channel: Channel) -> Option<&'a str> {
 
 /// Our text for sms and push.
 fn our_text(asked: &Asked<'_>) -> Result<String, Unfilled> {
-    saying(builtin::fill(asked.kind, "short", &asked.context, asked.locale)?)
+    saying(builtin::fill(asked.kind, "short", &asked.ours, asked.locale)?)
 }
 
 /// Fills a text of the business. It was checked when it was saved; it is again, for only what has been checked is
@@ -494,7 +506,7 @@ fn fitting_template(text: &str) -> Result<(), Mistake> {
 }
 
 fn email(asked: &Asked<'_>) -> Result<Content, Unfilled> {
-    let Asked { values, context, locale, kind, .. } = asked;
+    let Asked { values, ours: context, locale, kind, .. } = asked;
     let (locale, kind) = (*locale, *kind);
     let unsubscribe = values.links.unsubscribe.filter(|_| kind.is_marketing());
     if kind.is_marketing() && unsubscribe.is_none() {
@@ -518,7 +530,7 @@ fn email(asked: &Asked<'_>) -> Result<Content, Unfilled> {
         body: saying(builtin::fill(kind, "email", context, locale)?)?.replace("\r\n", "\n"),
         details,
         links: builtin::links(kind, locale)
-            .filter_map(|(name, label)| Some((label, values.links.by_name(name)?.to_owned())))
+            .filter_map(|(name, label)| Some((label, values.offered().by_name(name)?.to_owned())))
             .collect(),
         signature: signature(asked).map(str::to_owned),
         block: block(asked)?,

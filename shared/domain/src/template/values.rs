@@ -39,6 +39,9 @@ pub struct Values<'a> {
     pub reader_zone: Option<&'a Zone>,
     /// Where the reader may go.
     pub links: Links<'a>,
+    /// Whether our own texts offer the page to confirm where there is one: not to those who have confirmed, and in reminders only where the
+    /// rule says so (S73).
+    pub asks: bool,
     /// What happened to the client's account (S22–S24).
     pub account: Option<AccountValues<'a>>,
     /// What bonus the client got (S76).
@@ -461,6 +464,13 @@ impl Object for Group {
     }
 }
 
+impl<'a> Values<'a> {
+    /// The links that our own texts offer.
+    pub(super) fn offered(&self) -> Links<'a> {
+        Links { confirm: self.links.confirm.filter(|_| self.asks), ..self.links }
+    }
+}
+
 impl Values<'_> {
     /// The values as the texts of a type see them. Every group is there, so that `{% if %}` may ask for any of its
     /// members; what texts of the type may not use is not put into words.
@@ -505,6 +515,7 @@ impl Values<'_> {
             booking: None,
             reader_zone: None,
             links: Links::default(),
+            asks: true,
             account: None,
             bonus: None,
             code: None,
@@ -573,6 +584,7 @@ impl Values<'_> {
                 unsubscribe: Some("https://aurora.example/unsubscribe"),
                 calendar: Some("https://aurora.example/visit.ics"),
             },
+            asks: true,
             account: amount.map(|amount| AccountValues {
                 operation: AccountOperationKind::PrepaymentRequired,
                 amount,

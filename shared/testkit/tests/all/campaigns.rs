@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
-use testkit::salon::{business, edit, haircut, instant, parsed, read, salon, salon_id};
+use testkit::salon::{PAGES, business, edit, haircut, instant, parsed, read, salon, salon_id};
 use testkit::turns::Run;
 use testkit::world::{Call, Changed, Fault, World};
 
@@ -686,7 +686,7 @@ fn s46_a_hundred_thousand_clients_are_chosen_once_each_in_pages() {
 
 fn preview(world: &World, cursor: Option<&str>) -> Result<CampaignPreview, AppError> {
     let (business_id, id) = (salon_id(), spring());
-    finished(world.run(preview_campaign(world, (&business_id, &id), cursor, world.now())))
+    finished(world.run(preview_campaign(world, (&business_id, &id), cursor, world.now(), PAGES)))
 }
 
 #[test]

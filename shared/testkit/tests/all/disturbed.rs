@@ -405,6 +405,10 @@ fn create_business_makes_both_or_neither() {
         assert!(world.get(&Key::Business(made.business_id.clone())).is_some());
         let facts = world.end_state().facts;
         let keys = facts.iter().filter(|line| line.starts_with("API key")).count();
-        assert_eq!(facts.len(), 2 * keys, "{fault:?}: each business has a key: {facts:?}");
+        assert_eq!(
+            facts.len(),
+            4 * keys,
+            "{fault:?}: each business has an API key, in two items, and keys for links: {facts:?}"
+        );
     }
 }

@@ -6,6 +6,7 @@ mod concurrent;
 mod disturbed;
 mod facts;
 mod keys;
+mod links;
 mod once;
 mod random;
 mod refused;

@@ -7,7 +7,7 @@ use domain::notification_type::NotificationType;
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::json;
-use testkit::salon::{TUESDAY_TEN, haircut, instant, read, salon};
+use testkit::salon::{PAGES, TUESDAY_TEN, haircut, instant, read, salon};
 use testkit::turns::Run;
 use testkit::world::{Call, Fault, World};
 
@@ -65,7 +65,12 @@ impl Provider for NoTurn {
 fn what_has_no_turn_at_the_providers_pace_waits_unclaimed_and_leaves_later() {
     let world = due("rui");
     let received = world.receive().unwrap();
-    let shift = Shift { holder: "h", wall: world.now(), until: world.now() + SignedDuration::from_secs(20) };
+    let shift = Shift {
+        holder: "h",
+        wall: world.now(),
+        until: world.now() + SignedDuration::from_secs(20),
+        pages: PAGES,
+    };
     let Run::Finished(Ok(Delivered::Deferred(until))) =
         world.run(deliver(&world, &world, &NoTurn, &received.due, shift))
     else {

@@ -26,7 +26,7 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
 use testkit::disturb::Scenario;
-use testkit::salon::{TUESDAY_TEN, haircut, instant, move_to, online, parsed, read, salon, salon_id};
+use testkit::salon::{PAGES, TUESDAY_TEN, haircut, instant, move_to, online, parsed, read, salon, salon_id};
 use testkit::turns::Run;
 use testkit::world::{Call, World};
 
@@ -99,7 +99,7 @@ fn preview(
     let business_id = salon_id();
     let before = world.calls().len();
     let edit = Edit { business_id: &business_id, once: None, if_match: None, now: world.now() };
-    let preview = finished(world.run(preview_settings(world, edit, about, &[], cursor, change)));
+    let preview = finished(world.run(preview_settings(world, edit, about, &[], cursor, change, PAGES)));
     assert!(world.calls()[before..].iter().all(|call| *call == Call::Read), "a preview only reads");
     preview
 }
@@ -450,8 +450,13 @@ fn read_timeline(world: &World) -> Timeline {
 fn the_dry_run_of_a_booking_is_the_timeline_it_gets() {
     let world = salon();
     let before = world.end_state();
-    let tried =
-        finished(world.run(dry_run_booking(&world, &salon_id(), &haircut("ana", TUESDAY_TEN), world.now())));
+    let tried = finished(world.run(dry_run_booking(
+        &world,
+        &salon_id(),
+        &haircut("ana", TUESDAY_TEN),
+        world.now(),
+        PAGES,
+    )));
     let tried = tried.unwrap().timeline;
     assert_eq!(world.end_state(), before, "a dry run writes nothing");
     let sms =
@@ -477,8 +482,15 @@ fn the_dry_run_of_a_move_is_the_timeline_it_gets() {
     let (id, manner) = (booking(&world).id, Manner { notify: Notify::ByRules, by: By::Staff });
     let before = world.end_state();
     let change = move_to("2026-11-25T15:00");
-    let tried =
-        world.run(dry_run_change(&world, (&salon_id(), &id), change.clone(), manner, None, world.now()));
+    let tried = world.run(dry_run_change(
+        &world,
+        (&salon_id(), &id),
+        change.clone(),
+        manner,
+        None,
+        world.now(),
+        PAGES,
+    ));
     let tried = finished(tried).unwrap().timeline;
     assert_eq!(world.end_state(), before, "a dry run writes nothing");
     world.change("move", &id, change).unwrap();
@@ -492,13 +504,14 @@ fn the_dry_run_of_a_move_is_the_timeline_it_gets() {
 fn a_dry_run_meets_the_conflicts_of_the_real_thing() {
     let world = booked();
     let tried = |start: &str| {
-        finished(world.run(dry_run_booking(&world, &salon_id(), &haircut("rui", start), world.now())))
+        finished(world.run(dry_run_booking(&world, &salon_id(), &haircut("rui", start), world.now(), PAGES)))
     };
     assert!(matches!(tried(TUESDAY_TEN), Err(AppError::Overlap)));
     assert!(tried("2026-11-24T11:00").is_ok());
     let (id, manner) = (booking(&world).id, Manner { notify: Notify::ByRules, by: By::Staff });
     let business_id = salon_id();
-    let stale = dry_run_change(&world, (&business_id, &id), Change::Cancel, manner, Some(7), world.now());
+    let stale =
+        dry_run_change(&world, (&business_id, &id), Change::Cancel, manner, Some(7), world.now(), PAGES);
     assert!(matches!(finished(world.run(stale)), Err(AppError::Stale { current: 1 })));
 }
 
@@ -587,7 +600,7 @@ fn s12_s65_s68_a_preview_shows_a_text_with_sample_or_real_values_and_its_price()
     patch_business(&world, json!({ "sms_prices": prices }), Apply::default());
     let show = |kind, fields: Value| {
         let fields: PreviewFields = read(fields);
-        finished(world.run(preview_template(&world, &salon_id(), kind, &fields)))
+        finished(world.run(preview_template(&world, &salon_id(), kind, &fields, world.now(), PAGES)))
     };
     let sample = show(REMINDER, json!({ "channel": "sms", "text": "{{ client.name }}: ž" })).unwrap();
     let shown = serde_json::to_value(&sample).unwrap();
@@ -690,7 +703,7 @@ fn looking_costs_a_few_reads() {
     assert_eq!(reads(&|| drop(read_timeline(&world))), 3, "a timeline");
     let new = haircut("rui", "2026-11-24T12:00");
     let try_it =
-        || drop(finished(world.run(dry_run_booking(&world, &salon_id(), &new, world.now()))).unwrap());
+        || drop(finished(world.run(dry_run_booking(&world, &salon_id(), &new, world.now(), PAGES))).unwrap());
     assert_eq!(reads(&try_it), 4, "a dry run");
     assert_eq!(reads(&|| drop(preview_rule(&world, &of_business(REMINDER, None)))), 5, "a preview");
     world.plan_faults([]);

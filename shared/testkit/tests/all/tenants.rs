@@ -18,7 +18,7 @@ use domain::notification_type::NotificationType;
 use domain::subject::SubjectId;
 use rstest::rstest;
 use serde_json::json;
-use testkit::salon::{TUESDAY_TEN, business, edit, haircut, move_to, parsed, read, salon, salon_id};
+use testkit::salon::{PAGES, TUESDAY_TEN, business, edit, haircut, move_to, parsed, read, salon, salon_id};
 use testkit::turns::Run;
 use testkit::world::{Changed, World};
 
@@ -148,7 +148,7 @@ fn a_due_message_with_anothers_booking_moves_nothing() {
     let mut due = world.queue()[0].due.clone();
     let DueWhat::Message { refs, .. } = &mut due.what else { panic!("{due:?}") };
     refs.business_id = barber();
-    let shift = Shift { holder: "somebody", wall: world.now(), until: world.now() };
+    let shift = Shift { holder: "somebody", wall: world.now(), until: world.now(), pages: PAGES };
     let delivered = finished(world.run(deliver(&world, &world, &world.carrier(&due), &due, shift)));
     assert_eq!(delivered.unwrap(), Delivered::Gone);
     let refs = Refs { business_id: barber(), ..world.refs(&id) };

@@ -23,6 +23,8 @@ pub struct Answer {
     pub status: u16,
     pub content_type: String,
     pub etag: String,
+    /// Where a redirection leads. It is not followed.
+    pub location: String,
     /// The body, `null` if it is no JSON.
     pub json: Value,
     pub text: String,
@@ -58,6 +60,8 @@ impl Http {
     pub fn new(base: &str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .allow_non_standard_methods(true)
             .timeout_global(Some(PATIENCE))
             .build();
@@ -111,10 +115,10 @@ impl Http {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
-        let (status, content_type, etag) =
-            (response.status().as_u16(), header("content-type"), header("etag"));
+        let (status, content_type) = (response.status().as_u16(), header("content-type"));
+        let (etag, location) = (header("etag"), header("location"));
         let text = response.body_mut().read_to_string().unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, content_type, etag, json, text }
+        Answer { status, content_type, etag, location, json, text }
     }
 }

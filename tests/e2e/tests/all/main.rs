@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod browser;
 mod calls;
 mod concurrency;
 mod conversation;
@@ -21,6 +22,7 @@ mod guide;
 mod http;
 mod killed;
 mod operations;
+mod pages;
 mod quiet_hours;
 mod salon;
 mod slice;

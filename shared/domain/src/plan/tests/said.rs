@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::calendar::Method;
-use crate::compose::compose;
+use crate::compose::{Pages, compose};
 use crate::contact::Email;
+use crate::link::{LinkKeys, Purpose, Token};
 use crate::occasion::Occasion;
 use crate::template::Content;
 use NotificationType as Type;
@@ -21,10 +22,17 @@ fn said(facts: &Facts, now: &str) -> Vec<(String, Content)> {
         .into_iter()
         .filter(|message| !matches!(message.outcome, Outcome::Withheld(..)))
         .map(|message| {
-            let content =
-                compose(facts, &message.recipient, message.kind, message.channel, None, Some(&sender()))
-                    .unwrap()
-                    .unwrap();
+            let content = compose(
+                facts,
+                &message.recipient,
+                message.kind,
+                message.channel,
+                None,
+                Some(&sender()),
+                None,
+            )
+            .unwrap()
+            .unwrap();
             (format!("{} {} {}", message.kind, message.channel, message.recipient), content)
         })
         .collect()
@@ -81,6 +89,7 @@ fn s69_confirmed_bookings_come_with_a_calendar_file_and_cancellations_take_it_ba
         &Recipient::Client("c".parse().unwrap()),
         Type::BookingCreated,
         Channel::Email,
+        None,
         None,
         None,
     );
@@ -161,6 +170,138 @@ fn s22_s24_s42_s16_s76_occasions_have_their_words(
     assert!(text.contains(words), "{text}");
 }
 
+/// Composes what is said to the client, with pages at `https://p.example`; the addresses of pages in it, and what each is for.
+fn pages_in(facts: &Facts, kind: Type, channel: Channel, now: &str) -> (String, Vec<(String, Purpose)>) {
+    let keys = LinkKeys::sample(facts.business.id.clone());
+    let pages = Pages { url: "https://p.example", keys: &keys, now: at(now) };
+    let client = facts.clients[0].id.clone();
+    let content =
+        compose(facts, &Recipient::Client(client.clone()), kind, channel, None, Some(&sender()), Some(pages));
+    let text = content.unwrap().unwrap().text().to_owned();
+    let of = |token: &str| {
+        let token = Token::read(token).unwrap();
+        assert_eq!(token.open(&keys, [&client], at(now)), Ok(&client));
+        token.purpose
+    };
+    let found = text.lines().filter_map(|line| {
+        let (label, token) = line.split_once("https://p.example/c/")?;
+        Some((label.trim_end_matches([':', ' ']).to_owned(), of(token)))
+    });
+    let found = found.collect();
+    (text, found)
+}
+
+#[test]
+fn s53_a_request_to_confirm_leads_to_the_page_where_one_says_yes_or_no() {
+    let facts = with_everything();
+    let (sms, pages) = pages_in(&facts, Type::ConfirmationRequest, Channel::Sms, MADE);
+    assert!(sms.contains("Confirm or cancel: https://p.example/c/"), "{sms}");
+    assert_eq!(pages.iter().map(|page| page.1).collect::<Vec<_>>(), [Purpose::Confirm]);
+    let (_, pages) = pages_in(&facts, Type::ConfirmationRequest, Channel::Email, MADE);
+    let of = |label: &str, purpose| (label.to_owned(), purpose);
+    assert_eq!(
+        pages,
+        [
+            of("Confirm the visit", Purpose::Confirm),
+            of("Cancel the visit", Purpose::Cancel),
+            of("Ask for another time", Purpose::Reschedule),
+            of("Notification settings", Purpose::Preferences),
+        ]
+    );
+}
+
+#[test]
+fn s73_a_reminder_asks_to_confirm_where_its_rule_says_so_and_the_client_has_not() {
+    let mut facts = with_everything();
+    let asks = |facts: &Facts, channel| {
+        let (_, pages) = pages_in(facts, Type::Reminder, channel, MADE);
+        pages.iter().any(|(_, purpose)| *purpose == Purpose::Confirm)
+    };
+    assert!(!asks(&facts, Channel::Sms) && !asks(&facts, Channel::Email), "off by default");
+    facts.rule_mut(Type::Reminder).confirmation_link = true;
+    assert!(asks(&facts, Channel::Sms) && asks(&facts, Channel::Email));
+    after(&mut facts, Operation::Answer(true), "2026-11-20T13:00:00Z");
+    assert!(!asks(&facts, Channel::Sms) && !asks(&facts, Channel::Email), "the client has confirmed");
+    // A text of the business's own has the link in any case: without it nothing would leave.
+    let own: crate::template::Templates = serde_json::from_str(
+        r#"{ "business_id": "b", "type": "reminder", "texts": [
+            { "channel": "sms", "locale": "en", "text": "See you! {{ links.confirm }}" }] }"#,
+    )
+    .unwrap();
+    let keys = LinkKeys::sample(facts.business.id.clone());
+    let pages = Pages { url: "https://p.example", keys: &keys, now: at(MADE) };
+    let ana = Recipient::Client("c".parse().unwrap());
+    let own = compose(&facts, &ana, Type::Reminder, Channel::Sms, Some(&own), None, Some(pages));
+    assert!(own.unwrap().unwrap().text().starts_with("See you! https://p.example/c/"));
+}
+
+#[test]
+fn s74_a_review_is_asked_for_on_our_page_unless_the_business_has_its_own() {
+    let mut done = with_everything();
+    after(&mut done, Operation::Arrive, "2026-11-23T10:00:00Z");
+    after(&mut done, Operation::Complete, "2026-11-23T11:00:00Z");
+    let now = "2026-11-23T13:00:00Z";
+    let (text, pages) = pages_in(&done, Type::ReviewRequest, Channel::Sms, now);
+    assert!(text.contains("https://aurora.example/review") && pages.is_empty(), "{text}");
+    done.business.review_url = None;
+    let (text, pages) = pages_in(&done, Type::ReviewRequest, Channel::Email, now);
+    assert_eq!(pages[0], ("Leave a review".to_owned(), Purpose::Review));
+    assert!(text.contains("https://aurora.example/tip"), "{text}");
+    assert_eq!(pages.len(), 2, "and the settings: what was ahead is over");
+}
+
+#[test]
+fn s69_what_is_over_or_not_confirmed_is_not_offered() {
+    let mut facts = with_everything();
+    let purposes = |facts: &Facts, kind, now| {
+        let (_, pages) = pages_in(facts, kind, Channel::Email, now);
+        pages.into_iter().map(|(_, purpose)| purpose).collect::<Vec<_>>()
+    };
+    use Purpose::{Calendar, Cancel, Confirm, Preferences, Reschedule};
+    assert_eq!(
+        purposes(&facts, Type::BookingCreated, MADE),
+        [Confirm, Reschedule, Cancel, Calendar, Preferences]
+    );
+    assert_eq!(purposes(&facts, Type::RunningLate, "2026-11-23T10:10:00Z"), [Preferences]);
+    after(&mut facts, Operation::Cancel, "2026-11-20T13:00:00Z");
+    assert_eq!(purposes(&facts, Type::BookingCancelled, "2026-11-20T13:00:00Z"), [Preferences]);
+    let mut online = with_everything();
+    made(&mut online, Source::Online, Status::Pending, Notify::ByRules, MADE);
+    assert_eq!(purposes(&online, Type::BookingCreated, MADE), [Confirm, Reschedule, Cancel, Preferences]);
+}
+
+#[test]
+fn s46_marketing_by_email_says_how_to_hear_no_more_of_it_with_one_click() {
+    let mut facts = with_everything();
+    facts.clients[0].marketing_consent = true;
+    let json = format!(
+        r#"{{"business_id":"b","id":"o","client_id":"c","at":"{MADE}","by":"staff","about":"individual","text":"Hello"}}"#
+    );
+    facts.subject = Subject::Occasion(serde_json::from_str::<Occasion>(&json).unwrap(), None);
+    let (_, pages) = pages_in(&facts, Type::Campaign, Channel::Email, MADE);
+    let purposes: Vec<_> = pages.iter().map(|page| page.1).collect();
+    assert_eq!(purposes, [Purpose::Preferences, Purpose::Unsubscribe]);
+    let keys = LinkKeys::sample(facts.business.id.clone());
+    let pages = Pages { url: "https://p.example", keys: &keys, now: at(MADE) };
+    let ana = Recipient::Client("c".parse().unwrap());
+    let content = compose(&facts, &ana, Type::Campaign, Channel::Email, None, None, Some(pages));
+    let Content::Email { headers, .. } = content.unwrap().unwrap() else { panic!("an e-mail") };
+    let [(unsubscribe, url), (post, one_click)] = &headers[..] else { panic!("{headers:?}") };
+    assert_eq!((unsubscribe.as_str(), post.as_str()), ("List-Unsubscribe", "List-Unsubscribe-Post"));
+    assert!(url.starts_with("<https://p.example/c/") && url.ends_with('>') && url.len() <= 995, "{url}");
+    assert_eq!(one_click, "List-Unsubscribe=One-Click");
+}
+
+#[test]
+fn staff_is_shown_no_page_of_the_client() {
+    let facts = with_everything();
+    let keys = LinkKeys::sample(facts.business.id.clone());
+    let pages = Pages { url: "https://p.example", keys: &keys, now: at(MADE) };
+    let staff = Recipient::Staff("w".parse().unwrap());
+    let content = compose(&facts, &staff, Type::StaffBookingCreated, Channel::Email, None, None, Some(pages));
+    assert!(!content.unwrap().unwrap().text().contains("p.example"));
+}
+
 #[test]
 fn a_reader_who_lives_elsewhere_is_told_whose_clock_it_is_and_nobody_is_told_nothing() {
     let mut facts = with_everything();
@@ -168,7 +309,7 @@ fn a_reader_who_lives_elsewhere_is_told_whose_clock_it_is_and_nobody_is_told_not
     let text = the(&said(&facts, MADE), "booking_created email c").text().to_owned();
     assert!(text.contains("GMT"), "{text}");
     let stranger = Recipient::Client("x".parse().unwrap());
-    assert_eq!(compose(&facts, &stranger, Type::Reminder, Channel::Sms, None, None).unwrap(), None);
+    assert_eq!(compose(&facts, &stranger, Type::Reminder, Channel::Sms, None, None, None).unwrap(), None);
 }
 
 #[test]

@@ -1,0 +1,19 @@
+//! Clients' own pages, by the links in their messages. Opening one changes nothing; only sending its form does.
+
+mod event;
+mod form;
+mod layout;
+mod pages;
+mod words;
+
+use aws::tables::Tables;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use runtime::{start_logs, variable};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let config = aws::connect::connect()?;
+    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, event.payload))).await
+}
