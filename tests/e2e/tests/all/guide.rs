@@ -185,6 +185,7 @@ macro_rules! sections {
 
 sections! {
     the_first_reminder: "The first booking, and its reminder",
+    a_key_for_each: "A key for each who calls",
     pozapisis_settings: "Recipe: the settings of pozapisi",
     bitrix24s_four_messages: "Recipe: the four messages of Bitrix24",
     dikidis_defaults: "Recipe: the defaults of DIKIDI",
