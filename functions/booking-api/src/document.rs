@@ -60,6 +60,7 @@ const TAGS: [(&str, &str); 15] = [
     ("rules", "When each notification type goes out, and on which channels."),
     ("templates", "Own texts, and what they say and cost."),
     ("messages", "What a client is told beside bookings."),
+    ("campaigns", "One text to all clients that a filter finds, at a set pace."),
     ("conversations", "What clients and the business write to each other."),
     ("tasks", "What staff should look at."),
     ("api-keys", "Who may call this API, and for what."),

@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod calls;
+mod campaigns;
 mod concurrency;
 mod conversation;
 mod delivery;
