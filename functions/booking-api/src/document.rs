@@ -48,7 +48,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
 ];
 
 /// What operations are about, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("business", "The business itself, and settings on their way to bookings."),
     ("locations", "Branches of the business."),
     ("resources", "Whom or what bookings take up: specialists, equipment, rooms."),
