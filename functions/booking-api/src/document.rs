@@ -48,7 +48,7 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
 ];
 
 /// What operations are about, in the order in which a reader needs them.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: &[(&str, &str)] = &[
     ("business", "The business itself, and settings on their way to bookings."),
     ("locations", "Branches of the business."),
     ("resources", "Whom or what bookings take up: specialists, equipment, rooms."),
@@ -60,6 +60,7 @@ const TAGS: [(&str, &str); 17] = [
     ("rules", "When each notification type goes out, and on which channels."),
     ("templates", "Own texts, and what they say and cost."),
     ("messages", "What a client is told beside bookings."),
+    ("campaigns", "One text to all clients that a filter finds, at a set pace."),
     ("conversations", "What clients and the business write to each other."),
     ("reviews", "What clients say of their visits."),
     ("tasks", "What staff should look at."),

@@ -45,6 +45,22 @@ pub fn answer(schema: &str) -> Option<Value> {
             "quiet_hours": { "from": "22:00", "until": "09:00", "channels": ["sms", "push", "whatsapp", "telegram", "assisted"] },
             "waitlist_hold_minutes": 60
         }),
+        "Campaign" => json!({
+            "business_id": BUSINESS, "id": "0199c5b8f0b47c3a9d2e4b6f8a1c3e5d", "name": "Spring",
+            "filter": { "tags": ["regular"], "last_visit_until": "2026-12-31", "no_future_booking": true, "never_visited": false },
+            "channels": ["email", "sms"], "subject": "Spring at {{ business.name }}",
+            "text": "Dear {{ client.name }}, it is time for a new cut.", "per_minute": 300,
+            "start_at": "2027-03-20T10:00:00Z", "status": "running", "rules_version": 3,
+            "progress": {
+                "after": CLIENT, "next_at": "2027-03-20T10:04:10Z", "looked_at": 1840, "chosen": 1250, "no_consent": 410, "unreachable": 32
+            },
+            "created_at": "2027-03-18T16:05:00Z", "changed_at": "2027-03-20T10:04:00Z"
+        }),
+        "CampaignPreview" => json!({
+            "looked_at": 1000, "chosen": 720, "no_consent": 210, "unreachable": 14, "complete": false, "next": CLIENT,
+            "messages": [{ "channel": "email", "count": 700 }, { "channel": "sms", "count": 655 }],
+            "cost": [{ "currency": "EUR", "thousandths": 2292500 }]
+        }),
         "Client" => json!({
             "business_id": BUSINESS, "id": CLIENT, "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com",
             "devices": [{ "id": DEVICE, "platform": "fcm", "token": DEVICE_TOKEN }], "locale": "en", "zone": "Europe/Lisbon",

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bookings;
+mod campaigns;
 mod catalogue;
 mod clients;
 mod conversation;
@@ -84,6 +85,7 @@ pub(crate) fn operations<T: Target>(target: T) -> T {
     let target = series::operations(target);
     let target = waitlist::operations(target);
     let target = occasions::operations(target);
+    let target = campaigns::operations(target);
     let target = conversation::operations(target);
     let target = reviews::operations(target);
     let target = tasks::operations(target);

@@ -6,6 +6,7 @@ use domain::template::check_campaign;
 use domain::text::{Letter, Name};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::create_booking::When;
 use crate::edit_catalogue::{Edit, create, update};
@@ -28,7 +29,7 @@ const NAMED: usize = 100;
 const TAGS: usize = 20;
 
 /// A campaign as a caller gives it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CampaignFields {
     /// What staff calls it.
@@ -103,7 +104,7 @@ fn check_filter(filter: &CampaignFilter) -> Result<(), AppError> {
 }
 
 /// When a campaign is to start.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartFields {
     /// When, as wall time of the business or as an instant, at most a year ahead; without it, at once.

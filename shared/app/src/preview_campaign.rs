@@ -18,6 +18,7 @@ use domain::sms::Estimate;
 use domain::template::Templates;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::ports::{ClientBookings, Item, Key, List, Read, first};
@@ -27,7 +28,7 @@ use crate::run_campaign::{choices, clients_after, occasion};
 const CLIENTS: u64 = 1_000;
 
 /// Whom a campaign would reach, were it started now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CampaignPreview {
     /// How clients would be found.
     #[serde(flatten)]
@@ -44,7 +45,7 @@ pub struct CampaignPreview {
 }
 
 /// Messages on one channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MessagesBy {
     /// The channel.
     pub channel: Channel,
@@ -53,7 +54,7 @@ pub struct MessagesBy {
 }
 
 /// What sms cost, in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SmsCost {
     /// The currency.
     pub currency: Currency,

@@ -182,15 +182,23 @@ pub(crate) async fn choices<'a>(
     clients: &'a [Client],
     now: Timestamp,
 ) -> Result<Vec<(&'a Client, Choice)>, PortError> {
-    let asked = campaign.filter.asks_for_visits();
-    let looks = clients.iter().map(|client| async move {
-        let visits = match asked && campaign.filter.fits_card(client, business) {
-            true => visits_of(store, client, now).await?,
-            false => Visits::default(),
-        };
-        Ok((client, campaign.choice(client, &visits, business)))
-    });
+    let mut looks = Vec::with_capacity(clients.len());
+    for client in clients {
+        looks.push(choice(store, business, campaign, client, now));
+    }
     stream::iter(looks).buffered(AT_ONCE).try_collect().await
+}
+
+async fn choice<'a>(
+    store: &impl ClientBookings,
+    business: &Business,
+    campaign: &Campaign,
+    client: &'a Client,
+    now: Timestamp,
+) -> Result<(&'a Client, Choice), PortError> {
+    let asked = campaign.filter.asks_for_visits() && campaign.filter.fits_card(client, business);
+    let visits = if asked { visits_of(store, client, now).await? } else { Visits::default() };
+    Ok((client, campaign.choice(client, &visits, business)))
 }
 
 /// A client's visits: those that have begun by `now` (UTC), were they marked arrived or not, and those that are ahead.

@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::business::{Business, Locale};
 use crate::channel::Channel;
@@ -15,6 +18,7 @@ use crate::client::Client;
 use crate::ids::{BusinessId, CampaignId, ClientId, OccasionId};
 use crate::message::digest;
 use crate::recipient::Person;
+use crate::schema;
 use crate::text::{Letter, Name, Tag};
 
 /// How far a campaign that was held up may catch up with its pace.
@@ -25,7 +29,7 @@ const CATCH_UP: SignedDuration = SignedDuration::from_secs(5);
 const CHOSEN_AT_ONCE: u32 = 99;
 
 /// A campaign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Campaign {
     /// Whose.
     pub business_id: BusinessId,
@@ -63,7 +67,7 @@ pub struct Campaign {
 }
 
 /// How a campaign stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CampaignStatus {
     /// Being written; it can be changed.
@@ -95,7 +99,7 @@ impl CampaignStatus {
 }
 
 /// How far a campaign has come.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// The last client it has looked at, by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +113,7 @@ pub struct Progress {
 }
 
 /// How clients were found, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Found {
     /// Looked at.
     pub looked_at: u64,
@@ -162,6 +166,14 @@ pub enum Choice {
 #[serde(try_from = "u32", into = "u32")]
 pub struct PerMinute(u32);
 
+impl PartialSchema for PerMinute {
+    fn schema() -> RefOr<Schema> {
+        schema::number(1, 6000)
+    }
+}
+
+impl ToSchema for PerMinute {}
+
 /// Why a number is not [`PerMinute`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 1 to 6000 clients a minute")]
@@ -202,20 +214,23 @@ impl PerMinute {
 }
 
 /// Whom a campaign is for: clients to whom all of it applies. An empty filter is for everybody.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CampaignFilter {
     /// Clients with at least one of these tags: at most 20.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(max_items = 20)]
     pub tags: BTreeSet<Tag>,
     /// Clients who are written to in this language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
     /// Clients whose last visit was on this date or later, by the business's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub last_visit_from: Option<Date>,
     /// Clients whose last visit was on this date or earlier, by the business's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub last_visit_until: Option<Date>,
     /// Only clients who have no visit ahead.
     #[serde(default)]
@@ -225,6 +240,7 @@ pub struct CampaignFilter {
     pub never_visited: bool,
     /// Only these clients: at most 100.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(max_items = 100)]
     pub client_ids: BTreeSet<ClientId>,
 }
 

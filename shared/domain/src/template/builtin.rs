@@ -2,8 +2,8 @@
 //!
 //! A file has sections, each under its name in brackets. `subject` and `email` are those of the e-mail; an empty line
 //! divides paragraphs. `links` says which links the e-mail offers, as `link: label`, each only where there is such a
-//! link. `short` is the push message, and the sms behind the name of the business. `email.txt` holds what all e-mails
-//! share.
+//! link. `short` is the push message, and the sms behind the name of the business; `push` is there where that says less.
+//! `email.txt` holds what all e-mails share.
 
 use std::sync::LazyLock;
 
@@ -97,6 +97,11 @@ pub(super) fn links(
 pub(super) fn foot_label(link: &str, locale: Locale) -> Option<&'static str> {
     let mut lines = section(shared(locale), "links")?.lines();
     lines.find_map(|line| line.split_once(": ").filter(|(name, _)| *name == link).map(|(_, label)| label))
+}
+
+/// Whether a type's file has a section.
+pub(super) fn has(kind: NotificationType, name: &str, locale: Locale) -> bool {
+    section(file(kind, locale), name).is_some()
 }
 
 /// Fills a section of a type's file.

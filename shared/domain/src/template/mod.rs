@@ -331,7 +331,7 @@ fn sms(asked: &Asked<'_>) -> Result<Content, Unfilled> {
     let mut text = match own_text(asked, Channel::Sms) {
         Some(own) => fill_own(own, asked)?,
         // The phone shows a number or a code, not who writes (S61).
-        None => format!("{}: {}", asked.values.business.name, our_text(asked)?),
+        None => format!("{}: {}", asked.values.business.name, our_text(asked, Channel::Sms)?),
     };
     if let Some(signature) = signature(asked) {
         text = format!("{text} {signature}");
@@ -350,7 +350,7 @@ fn push(asked: &Asked<'_>) -> Result<Content, Unfilled> {
 fn chat(asked: &Asked<'_>, channel: Channel, most: usize) -> Result<String, Unfilled> {
     let text = match own_text(asked, channel) {
         Some(own) => fill_own(own, asked)?,
-        None => our_text(asked)?,
+        None => our_text(asked, channel)?,
     };
     fitting(text, most)
 }
@@ -456,8 +456,10 @@ fn own_text<'a>(asked: &Asked<'a>, channel: Channel) -> Option<&'a str> {
 }
 
 /// Our text for sms and push.
-fn our_text(asked: &Asked<'_>) -> Result<String, Unfilled> {
-    saying(builtin::fill(asked.kind, "short", &asked.ours, asked.locale)?)
+fn our_text(asked: &Asked<'_>, channel: Channel) -> Result<String, Unfilled> {
+    let own = builtin::has(asked.kind, channel.name(), asked.locale);
+    let section = if own { channel.name() } else { "short" };
+    saying(builtin::fill(asked.kind, section, &asked.ours, asked.locale)?)
 }
 
 /// Fills a text of the business. It was checked when it was saved; it is again, for only what has been checked is

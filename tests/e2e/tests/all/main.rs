@@ -13,6 +13,7 @@
 mod bad_input;
 mod browser;
 mod calls;
+mod campaigns;
 mod concurrency;
 mod conversation;
 mod delivery;
