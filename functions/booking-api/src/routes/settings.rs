@@ -63,6 +63,7 @@ pub(super) struct How {
     #[param(required = false)]
     dry_run: bool,
     /// Of a dry run: what the answer before gave as `next`.
+    #[param(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z,[0-9A-Za-z_-]{1,64}$")]
     cursor: Option<String>,
     /// Of a resource's rule: whether every resource made from now on gets it too (S59).
     #[serde(default)]
