@@ -210,9 +210,7 @@ fn text_header(name: &str, description: &str, pattern: &str, example: &str) -> P
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(
-            ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)),
-        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))))
         .example(Some(example.into()))
         .build()
 }

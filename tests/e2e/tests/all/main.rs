@@ -15,6 +15,7 @@ mod calls;
 mod concurrency;
 mod conversation;
 mod delivery;
+mod document;
 mod every_rule;
 mod failures;
 mod guide;
