@@ -11,6 +11,7 @@ mod bench_api;
 mod bench_burst;
 mod bench_domain;
 mod cargo;
+mod contract;
 mod coverage;
 mod demo;
 mod deploy;
@@ -43,6 +44,7 @@ cargo xtask COMMAND [OPTIONS]
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   openapi         docs/openapi.json, written anew from the code
+  contract        the API called against its document, in ways that this allows and in ways that it does not
   coverage        how many lines of shared/domain its tests reach
   fuzz            what parses foreign input, under inputs nobody would write
   mutants         whether a test notices when the rules are changed in one place
@@ -85,6 +87,7 @@ fn dispatch() -> Result<()> {
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),
             Some("openapi") => openapi::command(args),
+            Some("contract") => contract::command(args),
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),

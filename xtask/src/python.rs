@@ -26,6 +26,10 @@ pub const BROWSER: Environment = Environment { folder: ".browser", requirements:
 /// cargo-llvm-cov and LLVM's own tools, for the coverage.
 pub const PROOF: Environment = Environment { folder: ".proof", requirements: "infra/python/proof.txt" };
 
+/// schemathesis and a validator of OpenAPI, for the API's document.
+pub const CONTRACT: Environment =
+    Environment { folder: ".contract", requirements: "infra/python/contract.txt" };
+
 impl Environment {
     /// Makes the environment hold what its list says. Does nothing when it already does.
     pub fn install(&self) -> Result<()> {

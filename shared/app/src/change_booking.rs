@@ -65,7 +65,7 @@ pub struct BookingPatch {
     pub service_id: Option<ServiceId>,
     /// Who comes: 1 to 20.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, min_items = 1, max_items = 20)]
+    #[schema(value_type = BTreeSet<ClientId>, min_items = 1, max_items = 20)]
     pub client_ids: Option<Vec<ClientId>>,
     /// Reminder times of its own (S39, S72); null means the rule's, an empty list no reminder.
     #[serde(default, deserialize_with = "present")]

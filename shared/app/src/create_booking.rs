@@ -52,7 +52,7 @@ pub struct NewBooking {
     /// What for.
     pub service_id: ServiceId,
     /// Who comes: 1 to 20.
-    #[schema(min_items = 1, max_items = 20)]
+    #[schema(value_type = BTreeSet<ClientId>, min_items = 1, max_items = 20)]
     pub client_ids: Vec<ClientId>,
     /// When it starts.
     pub start: When,

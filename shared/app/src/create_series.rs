@@ -32,7 +32,7 @@ pub struct NewSeries {
     /// What for.
     pub service_id: ServiceId,
     /// Who comes: 1 to 20.
-    #[schema(min_items = 1, max_items = 20)]
+    #[schema(value_type = BTreeSet<ClientId>, min_items = 1, max_items = 20)]
     pub client_ids: Vec<ClientId>,
     /// When the first booking starts.
     pub start: When,

@@ -369,7 +369,7 @@ pub struct LocationFields {
     pub quiet_hours: Option<QuietHours>,
     /// Who is told about this location's bookings beside the staff who serve: at most ten.
     #[serde(default)]
-    #[schema(max_items = 10)]
+    #[schema(value_type = BTreeSet<StaffId>, max_items = 10)]
     pub manager_ids: Vec<StaffId>,
 }
 
@@ -402,7 +402,7 @@ pub struct ResourceFields {
     pub capacity: u32,
     /// The staff members who serve with it: at most ten.
     #[serde(default)]
-    #[schema(max_items = 10)]
+    #[schema(value_type = BTreeSet<StaffId>, max_items = 10)]
     pub staff_ids: Vec<StaffId>,
 }
 

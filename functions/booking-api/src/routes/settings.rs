@@ -63,6 +63,9 @@ pub(super) struct How {
     #[param(required = false)]
     dry_run: bool,
     /// Of a dry run: what the answer before gave as `next`.
+    #[param(
+        pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z,[0-9A-Za-z_-]{1,64}$"
+    )]
     cursor: Option<String>,
     /// Of a resource's rule: whether every resource made from now on gets it too (S59).
     #[serde(default)]
@@ -192,6 +195,7 @@ impl Under for OfKind {
     fn parameters(_: bool) -> Vec<Parameter> {
         let kind =
             ParameterBuilder::new().name("kind").parameter_in(ParameterIn::Path).required(Required::True);
+        let kind = kind.example(Some("specialist".into()));
         vec![kind.schema(Some(Ref::from_schema_name(ResourceKind::name()))).build()]
     }
 }
@@ -265,7 +269,7 @@ async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer 
 ///
 /// When a notification type goes out, and on which channels.
 #[utoipa::path(
-    get, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path)),
+    get, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path, example = "reminder")),
     responses((status = 200, description = "The rule.", body = Rule, headers(("ETag" = String))))
 )]
 async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
@@ -281,7 +285,7 @@ async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
 /// Makes a new version of the rules, for bookings made from now on, or with `apply=all_upcoming` for those too that are ahead. With
 /// `dry_run` nothing is written, and the answer says what would become of the messages of bookings ahead.
 #[utoipa::path(
-    put, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path), How),
+    put, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder"), How),
     request_body(content = Rule, example = json!({
         "enabled": true, "steps": [
             { "timing": "24h before start", "channels": ["push", "email"] },
@@ -307,7 +311,7 @@ async fn put_rule(
 ///
 /// "Set default": what holds without the rule holds again.
 #[utoipa::path(
-    post, path = "/rules/{type}/reset", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path), How),
+    post, path = "/rules/{type}/reset", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder"), How),
     responses((status = 200, description = "The rule that prevails now; or what the change would do.", body = Either<Rule, Preview>, headers(("ETag" = String))))
 )]
 async fn reset_rule(

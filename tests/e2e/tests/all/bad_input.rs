@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::document::{BadBody, operations_with_bodies};
 use crate::http::{Answer, Http};
 use crate::salon::{Salon, TOKYO};
 use crate::stack::Stack;
@@ -350,4 +351,83 @@ fn a_request_that_is_no_request_is_refused_and_changes_nothing() {
         );
     }
     all_are_refused(&salon, &cases);
+}
+
+/// How many bad requests each operation gets at least.
+const EACH: usize = 50;
+
+/// And at most of those that are made from its example: spread over all that could be.
+const MOST: usize = 70;
+
+#[test]
+fn whatever_the_document_does_not_allow_is_refused_by_every_operation_and_changes_nothing() {
+    let stack = Stack::start();
+    let salon = Salon::open(&stack, TOKYO);
+    salon.book(&salon.day(2, "15:00"));
+    let before = salon.everything();
+    let mut complaints = Vec::new();
+    for operation in operations_with_bodies() {
+        let mut sent = 0;
+        let mut send =
+            |what: &str, field: Option<&str>, path: &str, headers: &[(&str, &str)], body: Vec<u8>| {
+                let api = headers.iter().fold(salon.api.clone(), |api, (name, value)| api.with(name, value));
+                let answer = api.send(&operation.method, path, body);
+                sent += 1;
+                let named = answer.field().split(['.', '[']).next().unwrap_or_default();
+                let told = match (answer.status, field) {
+                    (422, Some(field)) => {
+                        named == field || named == "body" || !answer.field().is_empty() && field.is_empty()
+                    }
+                    (400 | 404 | 413, None) | (422, None) => true,
+                    _ => false,
+                };
+                if !told || !answer.content_type.starts_with("application/problem+json") {
+                    let shown: String = answer.text.chars().take(200).collect();
+                    complaints
+                        .push(format!("{} {path}, {what}: {} {shown}", operation.method, answer.status));
+                }
+            };
+        let bodies = operation.bad_bodies();
+        let step = bodies.len().div_ceil(MOST).max(1);
+        for BadBody { what, field, body } in bodies.iter().step_by(step) {
+            send(what, Some(field), &operation.path, &[], body.to_string().into_bytes());
+        }
+        let good = operation.example.to_string();
+        let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        for body in ["[]", "\"x\"", "7", "null", "true", "-0.0", "[{}]"] {
+            send("another kind of JSON", Some("body"), &operation.path, &[], body.as_bytes().to_vec());
+        }
+        for body in [
+            "{",
+            "}",
+            "{\"a\":}",
+            "{'a':1}",
+            "<a/>",
+            "a=b",
+            "{\"a\":1}{}",
+            "{\"a\":01}",
+            "\u{feff}{}",
+            "NaN",
+            "{\"\\ud800\":1",
+        ] {
+            send("no JSON", None, &operation.path, &[], body.as_bytes().to_vec());
+        }
+        send("cut off", None, &operation.path, &[], good.as_bytes()[..good.len() - 1].to_vec());
+        send("invalid UTF-8", None, &operation.path, &[], [good.as_bytes(), b"\xff"].concat());
+        send("a deep body", Some("body"), &operation.path, &[], deep.into_bytes());
+        send("too large", None, &operation.path, &[], format!("{}{good}", " ".repeat(2 << 20)).into_bytes());
+        for (name, field, value) in [
+            ("idempotency-key", "Idempotency-Key", "x".repeat(256)),
+            ("idempotency-key", "Idempotency-Key", String::new()),
+            ("if-match", "If-Match", "yesterday".to_owned()),
+            ("if-match", "If-Match", "-1".to_owned()),
+            ("if-match", "If-Match", "9".repeat(40)),
+        ] {
+            send(name, Some(field), &operation.path, &[(name, &value)], good.clone().into_bytes());
+        }
+        assert!(sent >= EACH, "{} {}: only {sent}", operation.method, operation.path);
+    }
+    assert!(complaints.is_empty(), "{}:\n{}", complaints.len(), complaints.join("\n"));
+    stack.settle();
+    assert_eq!(salon.everything(), before, "nothing has changed");
 }

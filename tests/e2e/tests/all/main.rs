@@ -17,6 +17,7 @@ mod campaigns;
 mod concurrency;
 mod conversation;
 mod delivery;
+mod document;
 mod every_rule;
 mod failures;
 mod guide;

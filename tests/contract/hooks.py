@@ -1,0 +1,80 @@
+"""What schemathesis needs to know of the salon it calls: ids that exist, and what JSON Schema has no words for.
+
+CONTRACT_SALON names the file with the salon's ids, by kind; `cargo xtask test` writes it.
+"""
+
+import json
+import os
+import re
+import uuid
+import zlib
+from datetime import datetime, timedelta
+from zoneinfo import available_timezones
+
+import schemathesis
+from hypothesis import strategies as st
+
+with open(os.environ["CONTRACT_SALON"]) as file:
+    SALON = json.load(file)
+
+SCOPE = re.compile(r"/v1/([a-z-]+)/\{id\}")
+ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+WHEN = re.compile(r"(19[7-9]|20\d|21\d)\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d.*")
+
+# What the ids in a path are of, where it is not the path without its last letter.
+KINDS = {"staff": "staff", "waitlist": "waitlist_entry"}
+
+schemathesis.openapi.format("time-zone", st.sampled_from(sorted(available_timezones() - {"Factory", "localtime"})))
+
+
+def pick(kind, value):
+    """Three times out of four an id that exists; the same value always gives the same one."""
+    ids = SALON.get(kind, [])
+    chance = zlib.crc32(value.encode())
+    return ids[chance // 4 % len(ids)] if ids and chance % 4 else value
+
+
+def there(name, value):
+    """A field's value, with ids that exist and times that are ahead wherever it fits the document at all."""
+    if isinstance(value, dict):
+        return {key: there(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        items = [there(name, inner) for inner in value]
+        # Two ids that became the same one would no longer be each once.
+        return list(dict.fromkeys(items)) if name.endswith("_ids") and all(isinstance(item, str) for item in items) else items
+    # JSON Schema takes 45.0 for a whole number, and so may a caller; what writes JSON writes 45.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if not isinstance(value, str):
+        return value
+    if name.endswith(("_id", "_ids")) and ID.fullmatch(value):
+        kind = re.sub("_ids?$", "", name)
+        return pick({"manager": "staff"}.get(kind, kind), value)
+    if name in ("start", "from") and WHEN.fullmatch(value):
+        ahead = timedelta(minutes=15 * (zlib.crc32(value.encode()) % 50_000))
+        return (datetime.fromisoformat(SALON["now"][:16]) + timedelta(days=2) + ahead).isoformat()
+    # No pattern says that at most 64 characters stand before the @.
+    if name == "email" and value.count("@") == 1 and value.index("@") > 64:
+        return value[value.index("@") - 1 :]
+    return value
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    scope = SCOPE.match(case.path)
+    named = (case.path_parameters or {}).get("id")
+    if scope and isinstance(named, str) and ID.fullmatch(named):
+        named = case.path_parameters["id"] = pick(KINDS.get(scope[1], scope[1][:-1]), named)
+    if isinstance(case.body, dict):
+        case.body = there("", case.body)
+        own = SALON["bookings_of"].get(named)
+        if own and ID.fullmatch(str(case.body.get("booking_id", ""))):
+            case.body["booking_id"] = own
+    # A key that was used for another request is refused, as it should be.
+    if KEY.fullmatch(str((case.headers or {}).get("Idempotency-Key", ""))):
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    # The cursor is that of a dry run.
+    if "cursor" in (case.query or {}) and "dry_run" in {parameter.name for parameter in case.operation.query}:
+        if str(case.query.get("dry_run")).lower() != "true":
+            del case.query["cursor"]
