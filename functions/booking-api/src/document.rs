@@ -59,7 +59,7 @@ const TAGS: [(&str, &str); 14] = [
     ("waitlist", "Who waits for a time; one that comes free is offered to one after the other."),
     ("rules", "When each notification type goes out, and on which channels."),
     ("templates", "Own texts, and what they say and cost."),
-    ("messages", "What a client is told beside bookings."),
+    ("messages", "What a client is told beside bookings, the log of all messages, and what they cost."),
     ("conversations", "What clients and the business write to each other."),
     ("tasks", "What staff should look at."),
     ("api-keys", "Who may call this API, and for what."),

@@ -22,6 +22,7 @@ pub mod decide;
 pub mod facts;
 pub mod feedback;
 pub mod ids;
+pub mod map;
 pub mod message;
 pub mod messenger;
 pub mod money;

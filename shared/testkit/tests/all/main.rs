@@ -4,8 +4,11 @@
 mod campaigns;
 mod concurrent;
 mod disturbed;
+mod erase;
 mod facts;
+mod import;
 mod keys;
+mod lists;
 mod once;
 mod random;
 mod refused;

@@ -23,6 +23,8 @@ pub struct Answer {
     pub status: u16,
     pub content_type: String,
     pub etag: String,
+    /// Where the next page is, as `Link` says it.
+    pub link: String,
     /// The body, `null` if it is no JSON.
     pub json: Value,
     pub text: String,
@@ -111,10 +113,10 @@ impl Http {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
-        let (status, content_type, etag) =
-            (response.status().as_u16(), header("content-type"), header("etag"));
+        let (status, content_type) = (response.status().as_u16(), header("content-type"));
+        let (etag, link) = (header("etag"), header("link"));
         let text = response.body_mut().read_to_string().unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, content_type, etag, json, text }
+        Answer { status, content_type, etag, link, json, text }
     }
 }

@@ -20,6 +20,7 @@ mod failures;
 mod guide;
 mod http;
 mod killed;
+mod log;
 mod operations;
 mod quiet_hours;
 mod salon;
