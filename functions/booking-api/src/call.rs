@@ -4,6 +4,7 @@ use app::authorize::{Context, Principal};
 use app::edit_catalogue::Edit;
 use app::error::AppError;
 use app::once::Once;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -11,7 +12,8 @@ use domain::access::Scope;
 use domain::ids::BusinessId;
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, IgnoredAny, IntoDeserializer};
+use serde::{Deserialize, Deserializer};
 
 use crate::problem::{Problem, of_json, of_query};
 
@@ -98,17 +100,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let caller = Caller::from_request_parts(&mut parts, state).await?;
-        // API Gateway takes no more than 10 MB; ours are small. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-        let bytes = axum::body::to_bytes(body, 1 << 20).await.map_err(|_| Problem::too_large())?;
-        let once = idempotency_key(&parts.headers)?.map(|key| {
-            let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-            let mut request = format!("{} {target}\n", parts.method).into_bytes();
-            request.extend_from_slice(&bytes);
-            Once::new(key, &request)
-        });
-        let if_match = if_match(&parts.headers)?;
+        let Call { caller, once, if_match, body: bytes } = raw(request, state).await?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         // serde would also read a list of values in the order of the fields.
         if json.trim_ascii_start().first() != Some(&b'{') {
@@ -122,6 +114,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
         deserializer.end().map_err(|error| Problem::malformed(error.to_string()))?;
         Ok(Self { caller, once, if_match, body })
     }
+}
+
+/// A request whose body is no JSON.
+#[derive(Debug, Clone)]
+pub struct Upload(pub Call<Bytes>);
+
+impl<S: Send + Sync> FromRequest<S> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        raw(request, state).await.map(Self)
+    }
+}
+
+/// A writing request with its body as it came.
+async fn raw<S: Send + Sync>(request: Request, state: &S) -> Result<Call<Bytes>, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, state).await?;
+    // API Gateway takes no more than 10 MB; ours are small. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+    let bytes = axum::body::to_bytes(body, 1 << 20).await.map_err(|_| Problem::too_large())?;
+    let once = idempotency_key(&parts.headers)?.map(|key| {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let mut request = format!("{} {target}\n", parts.method).into_bytes();
+        request.extend_from_slice(&bytes);
+        Once::new(key, &request)
+    });
+    let if_match = if_match(&parts.headers)?;
+    Ok(Call { caller, once, if_match, body: bytes })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -158,4 +178,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
             Err(rejection) => Err(of_query(&rejection.body_text())),
         }
     }
+}
+
+/// Several words with commas between them, as a parameter gives them; none where it is empty.
+pub fn several<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let words = text.split(',').filter(|_| !text.is_empty()).map(str::to_owned);
+    words.map(|word| T::deserialize(IntoDeserializer::<D::Error>::into_deserializer(word))).collect()
 }

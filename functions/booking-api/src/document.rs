@@ -59,7 +59,7 @@ const TAGS: &[(&str, &str)] = &[
     ("waitlist", "Who waits for a time; one that comes free is offered to one after the other."),
     ("rules", "When each notification type goes out, and on which channels."),
     ("templates", "Own texts, and what they say and cost."),
-    ("messages", "What a client is told beside bookings."),
+    ("messages", "What a client is told beside bookings, the log of all messages, and what they cost."),
     ("campaigns", "One text to all clients that a filter finds, at a set pace."),
     ("conversations", "What clients and the business write to each other."),
     ("reviews", "What clients say of their visits."),

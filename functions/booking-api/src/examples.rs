@@ -88,10 +88,17 @@ pub fn answer(schema: &str) -> Option<Value> {
             "business_id": BUSINESS, "client_id": CLIENT, "id": ENTRY, "channel": "sms", "from": "staff",
             "at": "2027-02-28T16:05:00Z", "text": "Yes, you can bring your dog.", "booking_id": BOOKING, "occasion_id": OCCASION
         }),
+        "Erasure" => json!({
+            "business_id": BUSINESS, "client_id": CLIENT, "at": "2027-02-28T16:05:00Z", "stage": "tasks"
+        }),
         "ImageUpload" => json!({
             "upload_url": "https://images.example.com/images/0199c5b8.png?X-Amz-Signature=5d41402a",
             "url": "https://images.example.com/images/0199c5b8.png",
             "expires_at": "2027-02-28T16:15:00Z"
+        }),
+        "Imported" => json!({
+            "created": 12, "updated": 3, "unchanged": 140,
+            "errors": [{ "line": 7, "field": "phone", "expected": "a phone number in E.164 form such as \"+351912345678\"" }]
         }),
         "Invited" => json!({
             "url": "https://t.me/aurora_salon_bot?start=9f86d081884c7d659a2feaa0c55ad015",
@@ -110,6 +117,7 @@ pub fn answer(schema: &str) -> Option<Value> {
             made
         }
         "MadeSeries" => json!({ "id": "0199c5b8f0b17c3a9d2e4b6f8a1c3e5d", "bookings": [booking()] }),
+        "Message" => timeline()["messages"][0].take(),
         "NewApiKey" => {
             let mut made = api_key();
             let secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -141,6 +149,22 @@ pub fn answer(schema: &str) -> Option<Value> {
                 "encoding": "gsm7", "units": 30, "segments": 1, "odd": [],
                 "prices": [{ "prefix": "+351", "thousandths": 3500, "currency": "EUR" }]
             }
+        }),
+        "Spending" => {
+            let spent = |messages: u32, segments: u32, thousandths: u32| {
+                let cost = json!([{ "currency": "EUR", "thousandths": thousandths }]);
+                json!({ "messages": messages, "segments": segments, "cost": cost, "unpriced": 0 })
+            };
+            let (sent, planned) = (spent(40, 44, 154_000), spent(12, 0, 42_000));
+            json!({
+                "month": "2027-03", "limit": { "minor": 5000, "currency": "EUR" }, "complete": true, "next": null,
+                "sent": sent, "planned": planned,
+                "by": [{ "type": "reminder", "channel": "sms", "sent": sent, "planned": planned }]
+            })
+        }
+        "SuppressedClient" => json!({
+            "client_id": CLIENT,
+            "suppressions": [{ "address": "+351912345678", "cause": "stop", "since": "2027-02-01T09:30:00Z" }]
         }),
         "StaffMember" => json!({
             "business_id": BUSINESS, "id": STAFF, "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example",

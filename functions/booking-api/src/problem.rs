@@ -163,6 +163,7 @@ impl From<AppError> for Problem {
             AppError::NumberTaken => {
                 Problem::new(StatusCode::CONFLICT, "number-taken", "The number belongs to another", detail)
             }
+            AppError::Erased => Problem::new(StatusCode::CONFLICT, "erased", "The client was erased", detail),
             AppError::TaskClosed => {
                 Problem::new(StatusCode::CONFLICT, "task-closed", "The task was closed", detail)
             }

@@ -7,6 +7,7 @@ mod catalogue;
 mod clients;
 mod conversation;
 mod images;
+mod messages;
 mod occasions;
 mod reviews;
 mod series;
@@ -22,11 +23,11 @@ use std::sync::Arc;
 
 use app::error::AppError;
 use app::once::Done;
-use app::ports::{Item, Kind, List, NewId, Page, Stored};
+use app::ports::{Item, Kind, List, Listed, NewId, Page, Stored};
 use aws::images::Images;
 use aws::tables::Tables;
 use axum::extract::{self, FromRef};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use domain::ids::BookingId;
@@ -89,6 +90,7 @@ pub(crate) fn operations<T: Target>(target: T) -> T {
     let target = conversation::operations(target);
     let target = reviews::operations(target);
     let target = tasks::operations(target);
+    let target = messages::operations(target);
     webhooks::operations(target)
 }
 
@@ -196,8 +198,7 @@ impl<A: ToSchema, B: ToSchema> ToSchema for Either<A, B> {
 
 impl PageParameters {
     fn limit(&self) -> Result<u32, Problem> {
-        let limit = self.limit.unwrap_or(50);
-        if (1..=100).contains(&limit) { Ok(limit) } else { Err(Problem::invalid("limit", "1 to 100")) }
+        limited(self.limit, 50, 100)
     }
 }
 
@@ -206,20 +207,72 @@ impl PageParameters {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParameters) -> Answer {
-    let limit = parameters.limit()?;
-    // A cursor is the last id of the page before.
-    if parameters.cursor.as_ref().is_some_and(|cursor| cursor.parse::<BookingId>().is_err()) {
-        return Err(Problem::invalid("cursor", "what the page before gave as next"));
-    }
-    let page = Page { after: parameters.cursor, limit };
-    let listed = store.list(&caller.business_id, kind, page).await.map_err(AppError::from)?;
+/// One page of things that were found, as JSON.
+fn listed(listed: Listed) -> Answer {
     let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
     Ok(Json(PageOf { items, next: listed.next }).into_response())
 }
 
+/// One page of a spreadsheet. Where the next one begins, its `Link` says.
+fn sheet(uri: &Uri, name: &'static str, text: String, next: Option<&str>) -> Answer {
+    let mut response = text.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(name));
+    if let Some(link) = next.and_then(|next| HeaderValue::try_from(linked(uri, next)).ok()) {
+        headers.insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// The same request for the page that begins at a cursor, as a `Link` says it. <https://www.rfc-editor.org/rfc/rfc8288>
+fn linked(uri: &Uri, cursor: &str) -> String {
+    let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(given.filter(|(name, _)| name != "cursor"));
+    query.append_pair("cursor", cursor);
+    format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())
+}
+
+/// The most rows of one page of a spreadsheet, which are as many without a limit: a Lambda function answers with 6 MB at the most.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const ROWS: u32 = 500;
+
+/// How many things a request asks for: `usual` without a limit, and `most` at the most.
+fn limited(limit: Option<u32>, usual: u32, most: u32) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(usual);
+    if (1..=most).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Problem::invalid("limit", format!("1 to {most}")))
+    }
+}
+
+/// The page of a list by id.
+fn page_by_id(cursor: Option<String>, limit: u32) -> Result<Page, Problem> {
+    // A cursor is the last id of the page before.
+    if cursor.as_ref().is_some_and(|cursor| cursor.parse::<BookingId>().is_err()) {
+        return Err(Problem::invalid("cursor", "what the page before gave as next"));
+    }
+    Ok(Page { after: cursor, limit })
+}
+
+async fn page(store: &Tables, caller: &Caller, kind: Kind, parameters: PageParameters) -> Answer {
+    let limit = parameters.limit()?;
+    let page = page_by_id(parameters.cursor, limit)?;
+    listed(store.list(&caller.business_id, kind, page).await.map_err(AppError::from)?)
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_next_page_of_a_spreadsheet_is_the_same_request_with_another_cursor() {
+        let uri = "/v1/messages.csv?type=reminder,review_request&cursor=old&limit=5".parse().unwrap();
+        let link = super::linked(&uri, "2026-11-23T10:00:00Z,0a");
+        let expected = "</v1/messages.csv?type=reminder%2Creview_request&limit=5&cursor=2026-11-23T10%3A00%3A00Z%2C0a>; rel=\"next\"";
+        assert_eq!(link, expected);
+    }
+
     #[test]
     fn no_two_themes_claim_the_same_path() {
         // Axum says so by panicking when the routes are put together.

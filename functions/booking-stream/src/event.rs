@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use app::close_task::{ByHand, take_by_hand};
+use app::erase_client::go_on;
 use app::error::chain;
 use app::offer_slot::{Freed, freed, offer_slot};
 use app::plan_client::plan_client;
 use app::plan_subject::{Planned, plan_subject};
 use app::ports::{
-    Calendar, CancelTimer, ClientBookings, Enqueue, FindMessage, Item, Key, List, PortError, Read,
-    ReadLedger, Refs, SetAside, SetTimer, WriteFacts, WriteLedger,
+    Calendar, CancelTimer, ClientBookings, ClientOccasions, DeleteFacts, Enqueue, FindMessage, Item, Key,
+    List, ListConversation, PortError, Read, ReadLedger, Refs, SetAside, SetTimer, WriteFacts, WriteLedger,
 };
 use app::roll_out::roll_out;
 use app::run_campaign::bring_campaign;
@@ -35,6 +36,8 @@ enum Changed {
     Freed(Freed),
     /// A client, so whatever that client may still hear of.
     Client(BusinessId, ClientId),
+    /// A client who is being erased, so whatever is known of that client.
+    Erasure(BusinessId, ClientId),
     /// The settings, so whatever the business has ahead.
     Rollout(BusinessId),
     /// An assisted message, of which staff said what they did.
@@ -53,6 +56,7 @@ impl Changed {
             }),
             Changed::Freed(freed) => About::Freed(freed.clone()),
             Changed::Client(business, id) => About::item(&Key::Client(business.clone(), id.clone())),
+            Changed::Erasure(business, id) => About::item(&Key::Erasure(business.clone(), id.clone())),
             Changed::Rollout(business) => About::item(&Key::Rollout(business.clone())),
             Changed::ByHand(by_hand) => About::item(&by_hand.task_key()),
             Changed::Campaign(business, id) => About::item(&Key::Campaign(business.clone(), id.clone())),
@@ -74,7 +78,19 @@ struct Poison {
 /// aside, since a record that keeps coming back holds up all that came after it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 pub async fn handle(
-    store: &(impl Read + List + ReadLedger + WriteLedger + WriteFacts + ClientBookings + Calendar + FindMessage),
+    store: &(
+         impl Read
+         + List
+         + ReadLedger
+         + WriteLedger
+         + WriteFacts
+         + DeleteFacts
+         + ClientBookings
+         + ClientOccasions
+         + ListConversation
+         + Calendar
+         + FindMessage
+     ),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     failures: &impl SetAside,
@@ -99,6 +115,11 @@ pub async fn handle(
                     tracing::info!(goes_on, "a campaign was written");
                     Planned::default()
                 })
+            }
+            Changed::Erasure(business, client) => {
+                let stage = go_on(store, timers, queues, (business, client), now()).await?;
+                tracing::info!(?stage, "a client is erased");
+                Ok(Planned::default())
             }
             Changed::Rollout(business) => roll_out(store, business).await.map(|bookings| {
                 tracing::info!(bookings, "settings rolled out");
@@ -165,6 +186,7 @@ fn read(records: Vec<EventRecord>) -> (HashMap<Changed, Vec<String>>, Vec<Poison
                 Changed::Subject(Refs::from(&booking))
             }
             Ok(Item::Occasion(occasion)) => Changed::Subject(Refs::from(&occasion)),
+            Ok(Item::Erasure(erasure)) => Changed::Erasure(erasure.business_id, erasure.client_id),
             Ok(Item::Rollout(rollout)) => Changed::Rollout(rollout.business_id),
             Ok(Item::Client(client)) => Changed::Client(client.business_id, client.id),
             Ok(Item::Campaign(campaign)) => Changed::Campaign(campaign.business_id, campaign.id),

@@ -112,7 +112,7 @@ async fn replay_upcoming(tables: &Tables, business: &BusinessId, dry_run: bool) 
     let mut days: BTreeMap<String, usize> = BTreeMap::new();
     let mut count = 0;
     loop {
-        let page = tables.bookings_after(business, &after, PAGE).await?;
+        let page = tables.bookings_after(business, &after, Timestamp::MAX, PAGE).await?;
         let Some((start, id)) = page.last() else { break };
         after = (*start, Some(id.clone()));
         for (start, id) in page {

@@ -249,6 +249,7 @@ fn task(
         message_id: None,
         text: Some(text),
         links: Vec::new(),
+        assignee: None,
         closed: None,
     }
 }

@@ -26,6 +26,7 @@ impl<S: WriteFacts> Provider for Staff<'_, S> {
             subject: Some(message.subject.clone()),
             client_ids: message.recipient.client().cloned().into_iter().collect(),
             since: message.due,
+            assignee: None,
             message_id: Some(message.id.clone()),
             text: Some(text.clone()),
             links: links.clone(),

@@ -97,6 +97,7 @@ pub async fn check_booking(
                 subject: Some(loaded.facts.subject_id()),
                 client_ids: booking.client_ids.clone(),
                 since: now,
+                assignee: None,
                 message_id: None,
                 text: None,
                 links: Vec::new(),

@@ -381,7 +381,7 @@ pub(crate) fn visit(
 /// Whether all of the clients are among what was `found`.
 pub(crate) fn clients_exist(ids: &[ClientId], found: &[Stored]) -> Result<(), AppError> {
     for (index, id) in ids.iter().enumerate() {
-        if first(found, |item| item.client().filter(|client| &client.id == id)).is_none() {
+        if first(found, |item| item.known_client().filter(|client| &client.id == id)).is_none() {
             return Err(of_this_business(&format!("client_ids[{index}]"), "client"));
         }
     }

@@ -260,7 +260,7 @@ where
                     Verdict::Move,
                     format!("the month's limit is spent, again at {until}"),
                 );
-                self.store.write_facts(vec![Write { item: Item::Task(*task), expect: Expect::Any }]).await?;
+                self.add_task(*task).await?;
                 return self.defer(trace, until).await;
             }
         }
@@ -397,17 +397,26 @@ where
             subject: Some(self.message.subject.clone()),
             client_ids: self.message.recipient.client().cloned().into_iter().collect(),
             since: self.shift.wall.max(self.due.at),
+            assignee: None,
             message_id: Some(self.message.id.clone()),
             text: None,
             links: Vec::new(),
             closed: None,
         };
-        // The task first: a row that stands as unknown has one. Its id is the message's, so a repetition writes it again.
-        self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Any }]).await?;
+        // The task first: a row that stands as unknown has one.
+        self.add_task(task).await?;
         self.message.status = MessageStatus::Unknown;
         self.message.lease = None;
         self.write().await?;
         Ok(Delivered::Unknown)
+    }
+
+    /// Writes a task down, unless it is there: its id says what it is about, and what staff has made of it stands.
+    async fn add_task(&self, task: Task) -> Result<(), WriteError> {
+        match self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Absent }]).await {
+            Ok(()) | Err(WriteError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn withhold(&mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {

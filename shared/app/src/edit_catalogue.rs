@@ -6,6 +6,7 @@ use domain::business::{Business, Locale, Location, NoShowDelay, WaitlistHold};
 use domain::client::{Bans, Client, Device, Platform};
 use domain::contact::{Email, Phone};
 use domain::ids::{BusinessId, ClientId, DeviceId, LocationId, ResourceId, ServiceId, StaffId};
+use domain::map::by_word;
 use domain::messenger::WhatsappTemplate;
 use domain::money::Money;
 use domain::notification_type::NotificationType;
@@ -203,7 +204,7 @@ pub struct BusinessPatch {
     #[schema(nullable = false)]
     pub sms_limits: Option<SmsLimits>,
     /// The WhatsApp template of each type that goes that way.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "by_type")]
     #[schema(nullable = false)]
     pub whatsapp_templates: Option<BTreeMap<NotificationType, WhatsappTemplate>>,
     /// Where the business's app opens a booking.
@@ -233,6 +234,13 @@ pub(crate) fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A map by notification type that may be absent, and not null.
+fn by_type<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<NotificationType, T>>, D::Error> {
+    by_word(deserializer).map(Some)
 }
 
 /// Tells a field that is null from one that is absent.
@@ -506,7 +514,7 @@ pub struct ClientFields {
 }
 
 /// The most tags that a client has, or that are asked for at once.
-const TAGS: usize = 20;
+pub(crate) const TAGS: usize = 20;
 
 /// At most 20 tags.
 pub(crate) fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Tag>, D::Error> {
@@ -537,6 +545,7 @@ impl ClientFields {
             tags,
             opt_outs: before.map(|before| before.opt_outs.clone()).unwrap_or_default(),
             suppressions: before.map(|before| before.suppressions.clone()).unwrap_or_default(),
+            erased_at: None,
         }
     }
 }
@@ -581,6 +590,15 @@ fn staff_needs(field: &str, ids: &[StaffId], business_id: &BusinessId) -> Result
         what: "staff member",
     };
     Ok(ids.iter().enumerate().map(need).collect())
+}
+
+/// The devices without one of them.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is none of them.
+pub fn without_device(devices: Vec<Device>, id: &DeviceId) -> Result<Vec<Device>, AppError> {
+    let rest: Vec<Device> = devices.iter().filter(|device| device.id != *id).cloned().collect();
+    if rest.len() < devices.len() { Ok(rest) } else { Err(AppError::NotFound { what: "device" }) }
 }
 
 /// A device as a caller gives it.

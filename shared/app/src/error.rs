@@ -57,12 +57,15 @@ pub enum AppError {
     /// The key is revoked or has expired.
     #[error("the key is revoked or has expired")]
     KeyEnded,
-    /// The task was closed, with another outcome.
-    #[error("the task is closed already, with another outcome")]
+    /// The task was closed, and not with what is asked for now.
+    #[error("the task is closed already")]
     TaskClosed,
     /// Nothing is posted to a webhook that is switched off.
     #[error("the webhook is switched off")]
     WebhookOff,
+    /// The client is not known any more.
+    #[error("the client was erased")]
+    Erased,
     /// The booking's state does not allow it.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),

@@ -234,7 +234,8 @@ async fn end_for(
         store.read(keys),
         store.parts_within(business, &entry.client_id, freed.start - LONGEST, freed.end)
     )?;
-    let (Some((service, _)), Some(_)) = (first(&found, Item::service), first(&found, Item::client)) else {
+    let client = first(&found, Item::known_client);
+    let (Some((service, _)), Some(_)) = (first(&found, Item::service), client) else {
         return Ok(None);
     };
     let end = freed.start + SignedDuration::from_mins(i64::from(service.duration_minutes));

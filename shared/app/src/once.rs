@@ -45,6 +45,11 @@ impl Once {
         Self { key_hash: hash(header.as_bytes()), request_hash: hash(request), kept }
     }
 
+    /// An id for the thing of this number that the request makes: the same however often the request is repeated.
+    pub(crate) fn id_of(&self, number: u64) -> String {
+        hex::encode(&Sha256::digest(format!("{}|{}|{number}", self.key_hash, self.request_hash))[..16])
+    }
+
     /// The key its answer is stored under.
     pub fn key(&self, business_id: &BusinessId) -> Key {
         Key::Answer(business_id.clone(), self.key_hash.clone())
@@ -86,6 +91,9 @@ where
 }
 
 /// The answer given before, if it is among `found`.
+///
+/// # Errors
+/// [`AppError::KeyReused`]; [`AppError::Erased`] where it told of a client who was erased since.
 pub(crate) fn answered<T: DeserializeOwned>(
     once: Option<&Once>,
     found: &[Stored],
@@ -98,6 +106,9 @@ pub(crate) fn answered<T: DeserializeOwned>(
     let Some(answer) = answer else { return Ok(None) };
     if answer.request_hash != once.request_hash {
         return Err(AppError::KeyReused);
+    }
+    if answer.body.is_empty() {
+        return Err(AppError::Erased);
     }
     let value = serde_json::from_str(&answer.body)
         .map_err(|error| PortError::Permanent { operation: "reading a kept answer", source: error.into() })?;

@@ -97,6 +97,8 @@ pub enum Key {
     Service(BusinessId, ServiceId),
     /// A client.
     Client(BusinessId, ClientId),
+    /// How far the erasure of a client has come.
+    Erasure(BusinessId, ClientId),
     /// A staff member.
     Staff(BusinessId, StaffId),
     /// A place on the waitlist.
@@ -157,6 +159,7 @@ pub enum Item {
     Resource(Resource),
     Service(Service),
     Client(Client),
+    Erasure(Erasure),
     Staff(StaffMember),
     WaitlistEntry(WaitlistEntry),
     Occasion(Occasion),
@@ -270,6 +273,47 @@ pub struct Rollout {
     pub done: bool,
 }
 
+/// The erasure of a client on its way through what is stored beside the card, page by page: each page writes how far it came, and the stream
+/// brings the next. It holds nothing by which the client could be known once it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erasure {
+    /// Whose client.
+    pub business_id: BusinessId,
+    /// Which client.
+    pub client_id: ClientId,
+    /// Since when the client is erased (UTC).
+    pub at: Timestamp,
+    /// What is gone through now.
+    pub stage: ErasureStage,
+    /// The last thing of the stage that was gone through; absent at its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The client's chat with the business's bot, until it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub chat: Option<ChatId>,
+}
+
+/// What an erasure goes through, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureStage {
+    /// The client's bookings, and the messages about them.
+    Bookings,
+    /// Occasions to write to the client, and their messages.
+    Occasions,
+    /// What was written back and forth.
+    Conversation,
+    /// The business's tasks, for those about the client.
+    Tasks,
+    /// The business's waitlist, for the client's places.
+    Waitlist,
+    /// The answers kept for repeated requests, for those that tell of the client.
+    Answers,
+    /// Nothing any more: all is done.
+    Done,
+}
+
 /// What was answered to a request, kept for 24 hours so that its repetition is answered alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -279,7 +323,7 @@ pub struct Answer {
     pub key_hash: String,
     /// SHA-256 of the request it was first used with, hex.
     pub request_hash: String,
-    /// The answer: the created or changed thing as JSON text.
+    /// The answer: the created or changed thing as JSON text. Empty where it told of a client who was erased since.
     pub body: String,
     /// What its `ETag` said.
     pub etag: u64,
@@ -325,6 +369,7 @@ impl Item {
             Item::Resource(x) => Key::Resource(x.business_id.clone(), x.id.clone()),
             Item::Service(x) => Key::Service(x.business_id.clone(), x.id.clone()),
             Item::Client(x) => Key::Client(x.business_id.clone(), x.id.clone()),
+            Item::Erasure(x) => Key::Erasure(x.business_id.clone(), x.client_id.clone()),
             Item::Staff(x) => Key::Staff(x.business_id.clone(), x.id.clone()),
             Item::WaitlistEntry(x) => Key::WaitlistEntry(x.business_id.clone(), x.id.clone()),
             Item::Occasion(x) => Key::Occasion(x.business_id.clone(), x.id.clone()),
@@ -381,6 +426,7 @@ accessors! {
     resource Resource Resource;
     service Service Service;
     client Client Client;
+    erasure Erasure Erasure;
     staff Staff StaffMember;
     waitlist_entry WaitlistEntry WaitlistEntry;
     occasion Occasion Occasion;
@@ -401,6 +447,13 @@ accessors! {
     webhooks Webhooks Webhooks;
     webhook_delivery WebhookDelivery Delivery;
     message Message Message;
+}
+
+impl Item {
+    /// The item, if it is a client who was not erased: one whom something new can be about.
+    pub fn known_client(&self) -> Option<&Client> {
+        self.client().filter(|client| client.erased_at.is_none())
+    }
 }
 
 /// The first of `found` that `pick` takes, with its version.
@@ -527,6 +580,8 @@ pub enum Kind {
     Campaigns,
     /// Reviews.
     Reviews,
+    /// Answers kept for repeated requests.
+    Answers,
 }
 
 /// Which page of a list.
@@ -553,6 +608,12 @@ pub trait WriteFacts: Sync {
     fn write_facts(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
+/// Deletes facts. They come back from backups only.
+pub trait DeleteFacts: Sync {
+    /// Deletes the items at `keys`, at most 100. What is not there is deleted already.
+    fn delete_facts(&self, keys: Vec<Key>) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
 /// Finds a client's bookings.
 pub trait ClientBookings: Sync {
     /// Parts in bookings that are still ahead and start at or after `from` (UTC), earliest first. Up to a second or so behind.
@@ -574,14 +635,26 @@ pub trait ClientBookings: Sync {
     ) -> impl Future<Output = Result<Vec<Participation>, PortError>> + Send;
 }
 
+/// Finds a client's occasions.
+pub trait ClientOccasions: Sync {
+    /// One page of the occasions to write to a client, by id. Up to a second or so behind.
+    fn occasions_of(
+        &self,
+        business_id: &BusinessId,
+        client_id: &ClientId,
+        page: Page,
+    ) -> impl Future<Output = Result<Listed, PortError>> + Send;
+}
+
 /// Finds a business's bookings in the order of their start.
 pub trait Calendar: Sync {
-    /// At most `limit` bookings that start after `after.0` (UTC), or start then and have a greater id than `after.1`: start and id, earliest
-    /// first. None means that there are no more. Up to a second or so behind.
+    /// At most `limit` bookings that start after `after.0` (UTC), or start then and have a greater id than `after.1`, and before `until` (UTC):
+    /// start and id, earliest first. None means that there are no more. Up to a second or so behind.
     fn bookings_after(
         &self,
         business_id: &BusinessId,
         after: &(Timestamp, Option<BookingId>),
+        until: Timestamp,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(Timestamp, BookingId)>, PortError>> + Send;
 }
@@ -593,6 +666,16 @@ pub trait FindClients: Sync {
         &self,
         phone: &Phone,
     ) -> impl Future<Output = Result<Vec<(BusinessId, ClientId)>, PortError>> + Send;
+}
+
+/// Finds a business's clients by e-mail address.
+pub trait FindClientsByEmail: Sync {
+    /// The clients of the business with this address, capital letters or not. Up to a second or so behind.
+    fn clients_with_email(
+        &self,
+        business_id: &BusinessId,
+        email: &Email,
+    ) -> impl Future<Output = Result<Vec<ClientId>, PortError>> + Send;
 }
 
 /// Lists what was written in a conversation.
@@ -622,6 +705,30 @@ pub trait ReadLedger: Sync {
 pub trait WriteLedger: Sync {
     /// Writes at most 100 rows.
     fn write_ledger(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
+}
+
+/// Which messages a log is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Log {
+    /// All of a business.
+    Business,
+    /// Those to one recipient.
+    To(Recipient),
+}
+
+/// Finds messages in the order in which they are due.
+pub trait MessageLog: Sync {
+    /// At most `limit` (1 to 100) messages of a log that are due before `before.0` (UTC), or due then and have a smaller id than `before.1`, and
+    /// not before `from` (UTC): when each is due and its key, the latest first. Fewer than `limit` mean that there are no more. Up to a second
+    /// or so behind.
+    fn messages_before(
+        &self,
+        business_id: &BusinessId,
+        log: &Log,
+        before: &(Timestamp, Option<MessageId>),
+        from: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, Key)>, PortError>> + Send;
 }
 
 /// Finds the rows that wait or are under way: the ones that [`open_due`](crate::sweep::open_due) gives an instant.

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::ports::{ClientBookings, Item, Key, List, Read, first};
+use crate::spending::SmsCost;
 use crate::run_campaign::{choices, clients_after, occasion};
 
 /// How many clients one call looks at.
@@ -51,15 +52,6 @@ pub struct MessagesBy {
     pub channel: Channel,
     /// How many.
     pub count: u64,
-}
-
-/// What sms cost, in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SmsCost {
-    /// The currency.
-    pub currency: Currency,
-    /// In thousandths of a minor unit.
-    pub thousandths: i64,
 }
 
 /// Looks at up to 1000 clients or some more, after `cursor`, where the call before ended. `pages` is where clients' own pages are: links to them

@@ -11,7 +11,7 @@ use domain::ids::{BookingId, BusinessId, MessageId};
 use domain::link::LinkKeys;
 use domain::money::Currency;
 use domain::notification_type::NotificationType;
-use domain::plan::{Outcome, PlannedMessage, plan};
+use domain::plan::{Outcome, plan};
 use domain::recipient::Recipient;
 use domain::sms::Estimate;
 use domain::template::Templates;
@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use crate::edit_catalogue::{Edit, Need};
 use crate::edit_settings::{Settings, changed, keys_of};
 use crate::error::AppError;
+use crate::list_bookings::{read_cursor, write_cursor};
 use crate::load_facts::{facts_among, keys_around, staff_keys_of};
 use crate::ports::{Calendar, Item, Key, PortError, Read, Stored};
 
@@ -158,8 +159,8 @@ pub async fn preview_settings<S: Read + Calendar>(
     let mut looked_at = 0;
     while looked_at < BOOKINGS {
         let limit = KEYS.min(BOOKINGS - looked_at);
-        let page =
-            ports.bookings_after(edit.business_id, &after, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let page = ports.bookings_after(edit.business_id, &after, Timestamp::MAX, limit).await?;
         let Some((start, id)) = page.last().cloned() else {
             preview.complete = true;
             break;
@@ -185,15 +186,6 @@ pub async fn preview_settings<S: Read + Calendar>(
     Ok(preview)
 }
 
-fn read_cursor(text: &str) -> Option<(Timestamp, Option<BookingId>)> {
-    let (start, id) = text.split_once(',')?;
-    Some((start.parse().ok()?, Some(id.parse().ok()?)))
-}
-
-fn write_cursor((start, id): &(Timestamp, Option<BookingId>)) -> Option<String> {
-    id.as_ref().map(|id| format!("{start},{id}"))
-}
-
 impl Counts {
     fn add(&mut self, other: &Counts) {
         self.appear += other.appear;
@@ -204,19 +196,19 @@ impl Counts {
 }
 
 /// What was read: each thing once, however many bookings refer to it.
-struct Cache {
+pub(crate) struct Cache {
     items: HashMap<Key, Item>,
     asked: HashSet<Key>,
 }
 
 impl Cache {
-    fn new(found: Vec<Stored>) -> Self {
+    pub(crate) fn new(found: Vec<Stored>) -> Self {
         let items: HashMap<Key, Item> =
             found.into_iter().map(|stored| (stored.item.key(), stored.item)).collect();
         Self { asked: items.keys().cloned().collect(), items }
     }
 
-    fn get(&self, key: &Key) -> Option<&Item> {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Item> {
         self.items.get(key)
     }
 
@@ -231,13 +223,22 @@ impl Cache {
         let found = ports.read(keys).await?;
         let ahead = |item: &Item| item.booking().filter(|booking| booking.status.is_ahead()).cloned();
         let bookings: Vec<Booking> = found.iter().filter_map(|stored| ahead(&stored.item)).collect();
-        self.fetch(ports, bookings.iter().flat_map(keys_around).collect()).await?;
-        let staff = bookings.iter().flat_map(|booking| staff_keys_of(booking, |key| self.get(key))).collect();
-        self.fetch(ports, staff).await?;
+        self.fetch_around(ports, &bookings).await?;
         Ok(bookings)
     }
 
-    async fn fetch(&mut self, ports: &impl Read, keys: Vec<Key>) -> Result<(), PortError> {
+    /// Reads all that bookings refer to.
+    pub(crate) async fn fetch_around(
+        &mut self,
+        ports: &impl Read,
+        bookings: &[Booking],
+    ) -> Result<(), PortError> {
+        self.fetch(ports, bookings.iter().flat_map(keys_around).collect()).await?;
+        let staff = bookings.iter().flat_map(|booking| staff_keys_of(booking, |key| self.get(key))).collect();
+        self.fetch(ports, staff).await
+    }
+
+    pub(crate) async fn fetch(&mut self, ports: &impl Read, keys: Vec<Key>) -> Result<(), PortError> {
         let new: Vec<Key> = keys.into_iter().filter(|key| self.asked.insert(key.clone())).collect();
         for part in new.chunks(KEYS) {
             let found = ports.read(part.to_vec()).await?;
@@ -275,7 +276,7 @@ fn ahead<'a>(
     let messages = plan(&facts, now).messages.into_iter().filter_map(|message| {
         Some(Ahead {
             due: still_to_leave(message.outcome)?,
-            price: price_of(&facts, &message, own(message.kind), pages),
+            price: price_of(&facts, &message.recipient, message.kind, message.channel, own(message.kind), pages),
             id: message.id,
             booking_id: booking_id.clone(),
             kind: message.kind,
@@ -287,18 +288,19 @@ fn ahead<'a>(
 }
 
 /// What an sms costs with the text it has now; `None` for other messages, and where no price is known.
-fn price_of(
+pub(crate) fn price_of(
     facts: &Facts,
-    message: &PlannedMessage,
+    recipient: &Recipient,
+    kind: NotificationType,
+    channel: Channel,
     own: Option<&Templates>,
     pages: Pages<'_>,
 ) -> Option<Estimate> {
-    if message.channel != Channel::Sms || facts.business.sms_prices.is_empty() {
+    if channel != Channel::Sms || facts.business.sms_prices.is_empty() {
         return None;
     }
-    let content =
-        compose(facts, &message.recipient, message.kind, message.channel, own, None, Some(pages)).ok()??;
-    bill(facts, &message.recipient, &content)?.1
+    let content = compose(facts, recipient, kind, channel, own, None, Some(pages)).ok()??;
+    bill(facts, recipient, &content)?.1
 }
 
 fn add_costs(costs: &mut Vec<Cost>, messages: &[Ahead], when: impl Fn(&mut Cost) -> &mut i64) {

@@ -4,6 +4,7 @@
 use domain::booking::Booking;
 use domain::ids::{BookingId, BusinessId};
 use futures::future::try_join_all;
+use jiff::Timestamp;
 
 use crate::ports::{
     Calendar, Expect, Item, Key, PortError, Read, Rollout, Write, WriteError, WriteFacts, first,
@@ -27,7 +28,7 @@ pub async fn roll_out(
     let Some((rollout, version)) = first(&found, Item::rollout).filter(|(rollout, _)| !rollout.done) else {
         return Ok(0);
     };
-    let page = store.bookings_after(business_id, &rollout.after, PAGE).await?;
+    let page = store.bookings_after(business_id, &rollout.after, Timestamp::MAX, PAGE).await?;
     let ids: Vec<BookingId> = page.iter().map(|(_, id)| id.clone()).collect();
     let brought = bring(store, rollout, &ids).await?;
     let next = Rollout {

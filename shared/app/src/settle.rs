@@ -90,7 +90,7 @@ fn cause_of(message: &Message) -> Option<Cause> {
 fn suppressed(found: &[Stored], message: &Message, cause: Cause, now: Timestamp) -> Option<Write> {
     let address = message.address.clone()?;
     let id = message.recipient.client()?;
-    let (client, version) = first(found, |item| item.client().filter(|client| client.id == *id))?;
+    let (client, version) = first(found, |item| item.known_client().filter(|client| client.id == *id))?;
     let client = with_suppression(client, Suppression { address, cause, since: now })?;
     Some(Write { item: Item::Client(client), expect: Expect::Version(version) })
 }

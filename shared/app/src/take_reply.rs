@@ -455,6 +455,7 @@ impl Doing<'_> {
                 subject: booking_id.clone().map(SubjectId::Booking),
                 client_ids: vec![client_id.clone()],
                 since: now,
+                assignee: None,
                 message_id: None,
                 text: Some(text.clone()),
                 links: Vec::new(),

@@ -124,7 +124,7 @@ pub async fn invite(
     // 64 characters, as a bot's link takes at most. https://core.telegram.org/bots/features#deep-linking
     let code = &ids.new_secret();
     do_once(ports, TRIES, business_id, edit.once, edit.now, keys, |found| async move {
-        first(&found, Item::client).ok_or(AppError::NotFound { what: "client" })?;
+        first(&found, Item::known_client).ok_or(AppError::NotFound { what: "client" })?;
         let bot = first(&found, Item::business).and_then(|(business, _)| business.telegram_bot.as_ref());
         let bot = bot.ok_or(AppError::CannotWrite("the business has no Telegram bot"))?;
         let invitation = TelegramInvitation {
@@ -163,7 +163,8 @@ pub async fn link_chat(
         clients.extend(before.clone().filter(|before| *before != invitation.client_id));
         let keys = clients.into_iter().map(|id| Key::Client(business_id.clone(), id)).collect();
         let cards = store.read(keys).await?;
-        let card = |id: &ClientId| first(&cards, |item| item.client().filter(|client| client.id == *id));
+        let card =
+            |id: &ClientId| first(&cards, |item| item.known_client().filter(|client| client.id == *id));
         let Some((client, at)) = card(&invitation.client_id) else { return Ok(None) };
         let locale = client.locale.or(first(&found, Item::business).map(|(business, _)| business.locale));
         let linked = client.telegram.as_ref() == Some(chat_id) && before.as_ref() == Some(&client.id);

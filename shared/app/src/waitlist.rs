@@ -79,7 +79,7 @@ fn entry(
     let (location, _) =
         first(found, Item::location).ok_or_else(|| of_this_business("location_id", "location"))?;
     first(found, Item::service).ok_or_else(|| of_this_business("service_id", "service"))?;
-    first(found, Item::client).ok_or_else(|| of_this_business("client_id", "client"))?;
+    first(found, Item::known_client).ok_or_else(|| of_this_business("client_id", "client"))?;
     if let Some(id) = &fields.resource_id
         && resource(found, id)?.location_id != fields.location_id
     {

@@ -100,7 +100,11 @@ pub(crate) fn put_together(
     recipient_field: Option<&'static str>,
     found: &[Stored],
 ) -> Result<Occasion, AppError> {
-    let is_there = |key: &Key| found.iter().any(|stored| stored.item.key() == *key);
+    let erased = |item: &Item| item.client().is_some() && item.known_client().is_none();
+    let is_there = |key: &Key| {
+        let there = found.iter().find(|stored| stored.item.key() == *key);
+        there.is_some_and(|stored| !erased(&stored.item))
+    };
     if first(found, Item::business).is_none() {
         return Err(AppError::NotFound { what: "business" });
     }

@@ -7,23 +7,28 @@
 //! | an occasion | `BUSINESS#b#OCCASION#o` | `OCCASION` |
 //! | booking; a client's part in it | `BUSINESS#b#BOOKING#k` | `BOOKING`; `CLIENT#c` |
 //! | what holds a resource on a day | `BUSINESS#b#RESOURCE#r` | `DAY#2026-11-23` |
-//! | a kept answer | `BUSINESS#b#ANSWER#h` | `ANSWER` |
+//! | a kept answer | `BUSINESS#b#ANSWERS` | `ANSWER#h` |
 //! | the API keys; what one is known by | `BUSINESS#b`; `KEY#k` | `KEYS`; `KEY` |
-//! | a conversation's entry | `BUSINESS#b#CLIENT#c` | `ENTRY#<second>#<id>` |
+//! | a conversation's entry; the client's erasure | `BUSINESS#b#CLIENT#c` | `ENTRY#<second>#<id>`; `ERASURE` |
 //! | a Telegram bot, an invitation to it, a chat with it | `BUSINESS#b` | `TELEGRAM`; `TELEGRAM-INVITATION#<code>`; `TELEGRAM-CHAT#<chat>` |
 //! | webhooks; an event on its way to one | `BUSINESS#b`; `BUSINESS#b#WEBHOOK#w` | `WEBHOOKS`; `DELIVERY#<second>-<hash>` |
 //! | whose number it is | `SENDER#sms#+351…`, `SENDER#whatsapp#…` | `SENDER` |
 //! | a count against a limit (table `Messages`) | `BUSINESS#b#METER` | `SMS#2026-11` |
 //! | message; check (table `Messages`) | `BUSINESS#b#BOOKING#k`, `BUSINESS#b#OCCASION#o` | `MESSAGE#m`; `CHECK#c` |
 //!
-//! Indexes on `Bookings`: `by_client` (a client's parts in bookings by start), `by_month` (a business's bookings by start) and `by_phone` (clients by
-//! phone, of every business). On `Messages`: `by_provider` (a message by what its provider calls it), and `by_open` (what waits or is under way, of
-//! all businesses, by when it is due), which holds no other rows. It holds keys only: it is written when a row comes, moves in time or is settled,
-//! and not by what else changes of it, and whoever acts on it reads the row.
+//! Indexes on `Bookings`: `by_client` (a client's parts in bookings by start, and apart from them the client's occasions by id), `by_month` (a
+//! business's bookings by start), `by_phone` (clients by phone, of every business) and `by_email` (a business's clients by address). On `Messages`:
+//! `by_business` and `by_recipient` (messages by when they are due), `by_provider` (a message by what its provider calls it), and `by_open` (what
+//! waits or is under way, of all businesses, by when it is due), which holds no other rows. Those on `Messages` hold keys only: they are written
+//! when a row comes, moves in time or, in `by_open`, is settled, and not by what else changes of it, and whoever acts on them reads the row.
+//!
+//! A business's messages are one partition of `by_business`, and not one for each month: what is written is due about now, so months would not
+//! spread it, and a page that reaches into another month would be another query. DynamoDB splits what has grown large by the sort key.
 //!
 //! Architecture invariant: the business is part of every key but those that tell the business: an API key, a number we write from.
 
 mod feedback;
+mod lists;
 
 use std::collections::HashMap;
 
@@ -42,13 +47,16 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_types::SdkConfig;
 use domain::ids::{BookingId, BusinessId, ClientId, KeyId, OccasionId, WebhookId};
+use domain::message::Message;
 use domain::occasion::About;
+use domain::recipient::Recipient;
 use domain::subject::SubjectId;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use self::feedback::{is_called_by_provider, phone_key, provider_key};
+use self::lists::{email_key, occasions_key};
 use crate::error::port_error;
 
 type Row = HashMap<String, AttributeValue>;
@@ -85,6 +93,15 @@ const BY_MONTH: &str = "by_month";
 
 /// The index of the rows that wait or are under way, by when they are due, in sixteen partitions.
 const BY_OPEN: &str = "by_open";
+
+/// The index of a business's messages by when they are due.
+const BY_BUSINESS: &str = "by_business";
+
+/// The index of a recipient's messages by when they are due.
+const BY_RECIPIENT: &str = "by_recipient";
+
+/// The index of a business's clients by e-mail address.
+const BY_EMAIL: &str = "by_email";
 
 /// The index of clients by phone.
 const BY_PHONE: &str = "by_phone";
@@ -207,6 +224,9 @@ impl Tables {
             None => ("pk", "sk"),
             Some(BY_CLIENT) => ("client_pk", "client_sk"),
             Some(BY_OPEN) => ("open_pk", "open_sk"),
+            Some(BY_BUSINESS) => ("business_pk", "due_sk"),
+            Some(BY_RECIPIENT) => ("recipient_pk", "due_sk"),
+            Some(BY_EMAIL) => ("email_pk", "sk"),
             Some(BY_PHONE) => ("phone_pk", "sk"),
             Some(BY_PROVIDER) => ("provider_pk", "sk"),
             Some(_) => ("month_pk", "month_sk"),
@@ -229,6 +249,12 @@ impl Tables {
                 .expression_attribute_values(":sk", AttributeValue::S(first))
                 .expression_attribute_values(":last", AttributeValue::S(last)),
             SortKey::Any => request.key_condition_expression("#pk = :pk"),
+            SortKey::BetweenLatestFirst(first, last) => request
+                .scan_index_forward(false)
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :sk AND :last")
+                .expression_attribute_names("#sk", sk_name)
+                .expression_attribute_values(":sk", AttributeValue::S(first))
+                .expression_attribute_values(":last", AttributeValue::S(last)),
             SortKey::StartsWithLatestFirst(prefix) => request
                 .scan_index_forward(false)
                 .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
@@ -385,6 +411,7 @@ enum SortKey {
     StartsWithLatestFirst(String),
     From(String),
     Between(String, String),
+    BetweenLatestFirst(String, String),
     After(String),
 }
 
@@ -439,6 +466,7 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::Resource(b, id) => (of_business(b), format!("RESOURCE#{id}")),
         Key::Service(b, id) => (of_business(b), format!("SERVICE#{id}")),
         Key::Client(b, id) => (of_business(b), format!("CLIENT#{id}")),
+        Key::Erasure(b, client) => (client_key(b, client), "ERASURE".to_owned()),
         Key::Task(b, id) => (of_business(b), format!("TASK#{id}")),
         Key::Campaign(b, id) => (of_business(b), format!("CAMPAIGN#{id}")),
         Key::Review(b, id) => (of_business(b), format!("REVIEW#{id}")),
@@ -448,7 +476,7 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::ResourceDay(b, resource, day) => {
             (format!("BUSINESS#{b}#RESOURCE#{resource}"), format!("DAY#{day}"))
         }
-        Key::Answer(b, hash) => (format!("BUSINESS#{b}#ANSWER#{hash}"), "ANSWER".to_owned()),
+        Key::Answer(b, hash) => (answers_key(b), format!("ANSWER#{hash}")),
         Key::ApiKeys(b) => (of_business(b), "KEYS".to_owned()),
         Key::Credential(id) => (format!("KEY#{id}"), "KEY".to_owned()),
         Key::Entry(b, client, at, id) => {
@@ -485,6 +513,10 @@ fn subject_key(business: &BusinessId, subject: &SubjectId) -> String {
     }
 }
 
+fn answers_key(business: &BusinessId) -> String {
+    format!("BUSINESS#{business}#ANSWERS")
+}
+
 fn client_key(business: &BusinessId, client: &ClientId) -> String {
     format!("BUSINESS#{business}#CLIENT#{client}")
 }
@@ -512,12 +544,19 @@ fn of_calendar(row: &Row) -> Option<(Timestamp, BookingId)> {
     Some((Timestamp::from_second(second.parse().ok()?).ok()?, id.parse().ok()?))
 }
 
+fn recipient_key(business: &BusinessId, recipient: &Recipient) -> String {
+    match recipient {
+        Recipient::Client(id) => client_key(business, id),
+        Recipient::Staff(id) => format!("BUSINESS#{business}#STAFF#{id}"),
+    }
+}
+
 fn open_shard(shard: u8) -> String {
     format!("OPEN#{shard:x}")
 }
 
 /// Sorts by instant: of fixed width, so that texts compare as the instants do. `!` comes before whatever an id may go on with.
-fn open_key(due: Timestamp, id: &str) -> String {
+fn due_key(due: Timestamp, id: &str) -> String {
     format!("{:012}.{:09}#{id}", due.as_second(), due.subsec_nanosecond())
 }
 
@@ -588,12 +627,27 @@ fn row(write: &Write) -> Result<Row, PortError> {
         let key = write.item.key();
         let id = ledger_id(&key);
         row.insert("open_pk".to_owned(), AttributeValue::S(open_shard(shard_of(id))));
-        row.insert("open_sk".to_owned(), AttributeValue::S(open_key(due, id)));
+        row.insert("open_sk".to_owned(), AttributeValue::S(due_key(due, id)));
     }
-    if let Item::Client(client) = &write.item
-        && let Some(phone) = &client.phone
+    if let Item::Client(client) = &write.item {
+        let (phone, email) = (client.phone.as_ref(), client.email.as_ref());
+        row.extend(phone.map(|phone| ("phone_pk".to_owned(), AttributeValue::S(phone_key(phone)))));
+        let email = email.map(|email| email_key(&client.business_id, email));
+        row.extend(email.map(|key| ("email_pk".to_owned(), AttributeValue::S(key))));
+    }
+    if let Item::Occasion(occasion) = &write.item
+        && let Some(client_id) = occasion.recipient.client()
     {
-        row.insert("phone_pk".to_owned(), AttributeValue::S(phone_key(phone)));
+        let key = occasions_key(&occasion.business_id, client_id);
+        row.insert("client_pk".to_owned(), AttributeValue::S(key));
+        row.insert("client_sk".to_owned(), AttributeValue::S(occasion.id.to_string()));
+    }
+    if let Item::Message(message) = &write.item {
+        let Message { business_id, recipient, due, id, .. } = message;
+        let business = format!("BUSINESS#{business_id}");
+        row.insert("business_pk".to_owned(), AttributeValue::S(business));
+        row.insert("recipient_pk".to_owned(), AttributeValue::S(recipient_key(business_id, recipient)));
+        row.insert("due_sk".to_owned(), AttributeValue::S(due_key(*due, id.as_str())));
     }
     if let Item::Message(message) = &write.item
         && let Some(id) = message.provider_id.as_ref().filter(|_| is_called_by_provider(message.channel))
@@ -619,6 +673,7 @@ fn expires(item: &Item) -> Option<Timestamp> {
             occasion.at.checked_add(if code { CODE_KEPT } else { LEDGER_KEPT }).ok()
         }
         Item::TelegramInvitation(invitation) => Some(invitation.expires_at),
+        Item::Task(task) => task.closed?.at.checked_add(LEDGER_KEPT).ok(),
         Item::Entry(entry) => entry.at.checked_add(LEDGER_KEPT).ok(),
         Item::WebhookDelivery(delivery) => delivery.made_at.checked_add(DELIVERIES_KEPT).ok(),
         Item::WaitlistEntry(entry) => entry.until.checked_add(WAITLIST_KEPT).ok(),
@@ -714,8 +769,12 @@ impl List for Tables {
             Kind::Tasks => "TASK#",
             Kind::Campaigns => "CAMPAIGN#",
             Kind::Reviews => "REVIEW#",
+            Kind::Answers => "ANSWER#",
         };
-        let pk = format!("BUSINESS#{business_id}");
+        let pk = match kind {
+            Kind::Answers => answers_key(business_id),
+            _ => format!("BUSINESS#{business_id}"),
+        };
         // The cursor is the last id of the page before: it names nothing beyond this business and this kind.
         let after = page.after.map(|id| {
             HashMap::from([
@@ -806,13 +865,12 @@ impl OpenRows for Tables {
     ) -> Result<Vec<(Timestamp, Key)>, PortError> {
         let operation = "finding open rows";
         let (due, key) = after;
-        let first =
-            open_key(*due, &key.as_ref().map_or("~".to_owned(), |key| format!("{}!", ledger_id(key))));
+        let first = due_key(*due, &key.as_ref().map_or("~".to_owned(), |key| format!("{}!", ledger_id(key))));
         let query = Query {
             table: &self.messages,
             index: Some(BY_OPEN),
             pk: open_shard(shard),
-            sk: SortKey::Between(first, open_key(until, "")),
+            sk: SortKey::Between(first, due_key(until, "")),
             after: None,
             limit: i32::try_from(sweep::PAGE).ok(),
         };
@@ -854,11 +912,13 @@ impl Calendar for Tables {
         &self,
         business_id: &BusinessId,
         after: &(Timestamp, Option<BookingId>),
+        until: Timestamp,
         limit: u32,
     ) -> Result<Vec<(Timestamp, BookingId)>, PortError> {
         let operation = "finding a business's bookings";
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut month = first_of_month(after.0);
+        let last_month = first_of_month(until);
         // Of the cursor's own second nothing is asked again but what has a greater id.
         let last = match &after.1 {
             Some(id) => calendar_key(after.0, Some(id)),
@@ -879,11 +939,12 @@ impl Calendar for Tables {
                 let refused = || PortError::Permanent { operation, source: "not a booking".into() };
                 found.push(of_calendar(&row).ok_or_else(refused)?);
             }
-            if found.len() >= wanted || more.is_some() {
+            if found.len() >= wanted || more.is_some() || month >= last_month {
                 break;
             }
             month = month.saturating_add(jiff::Span::new().months(1));
         }
+        found.retain(|(start, _)| *start < until);
         Ok(found)
     }
 }
@@ -894,7 +955,6 @@ mod tests {
     use app::ports::Answer;
     use domain::booking::{Notify, Source};
     use domain::occasion::Occasion;
-    use domain::recipient::Recipient;
 
     #[test]
     fn every_key_but_that_of_an_api_key_starts_with_the_business() {
@@ -912,6 +972,7 @@ mod tests {
             Key::ResourceDay(b.clone(), "x".parse().unwrap(), "2026-11-23".parse().unwrap()),
             Key::Answer(b.clone(), "h".to_owned()),
             Key::ApiKeys(b.clone()),
+            Key::Erasure(b.clone(), "x".parse().unwrap()),
             Key::RulesVersion(b.clone(), 3),
             Key::Rollout(b.clone()),
             Key::LinkKeys(b.clone()),
@@ -942,15 +1003,15 @@ mod tests {
     fn what_is_due_earlier_sorts_first_and_a_page_begins_after_the_last_row_of_the_one_before() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let rows = [
-            open_key(at("2026-11-23T09:59:59.9Z"), "f"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a!"),
-            open_key(at("2026-11-23T10:00:00Z"), "0a-"),
-            open_key(at("2026-11-23T10:00:00Z"), "~"),
-            open_key(at("2026-11-23T10:00:00.000000001Z"), ""),
-            open_key(at("2026-11-23T10:00:00.000000001Z"), "0"),
-            open_key(at("2026-11-23T10:00:00.5Z"), "0"),
-            open_key(at("2026-11-23T10:00:01Z"), "0"),
+            due_key(at("2026-11-23T09:59:59.9Z"), "f"),
+            due_key(at("2026-11-23T10:00:00Z"), "0a"),
+            due_key(at("2026-11-23T10:00:00Z"), "0a!"),
+            due_key(at("2026-11-23T10:00:00Z"), "0a-"),
+            due_key(at("2026-11-23T10:00:00Z"), "~"),
+            due_key(at("2026-11-23T10:00:00.000000001Z"), ""),
+            due_key(at("2026-11-23T10:00:00.000000001Z"), "0"),
+            due_key(at("2026-11-23T10:00:00.5Z"), "0"),
+            due_key(at("2026-11-23T10:00:01Z"), "0"),
         ];
         assert!(rows.is_sorted(), "{rows:?}");
     }
@@ -1023,7 +1084,7 @@ mod tests {
     fn the_stream_filter_of_the_template_speaks_of_entities_as_rows_do() {
         let template = include_str!("../../../template.yaml");
         assert!(template.contains(
-            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","campaign","client","occasion","rollout","task"]}}}}"#
+            r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","campaign","client","erasure","occasion","rollout","task"]}}}}"#
         ));
         for filter in [
             r#"{"dynamodb":{"NewImage":{"entity":{"S":["booking","task"]}}}}"#,

@@ -306,7 +306,8 @@ impl CampaignFilter {
 
     /// Whether a client fits by the card alone.
     pub fn fits_card(&self, client: &Client, business: &Business) -> bool {
-        (self.tags.is_empty() || !self.tags.is_disjoint(&client.tags))
+        client.erased_at.is_none()
+            && (self.tags.is_empty() || !self.tags.is_disjoint(&client.tags))
             && self.locale.is_none_or(|locale| client.locale.unwrap_or(business.locale) == locale)
             && (self.client_ids.is_empty() || self.client_ids.contains(&client.id))
     }

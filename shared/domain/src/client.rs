@@ -58,6 +58,31 @@ pub struct Client {
     /// Addresses that must not be written to, whatever anybody sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppression>,
+    /// Since when nothing is known of the client any more (UTC): who that was, was erased on request. Nobody is written to here again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// What is left of the card from `at` (UTC) on: the id, to which bookings and messages still refer, so that their counts stay.
+    pub fn erased(&self, at: Timestamp) -> Client {
+        Client {
+            business_id: self.business_id.clone(),
+            id: self.id.clone(),
+            name: Name::nobody(),
+            phone: None,
+            email: None,
+            devices: Vec::new(),
+            telegram: None,
+            locale: None,
+            zone: None,
+            bans: Bans::none(),
+            marketing_consent: false,
+            tags: BTreeSet::new(),
+            suppressions: Vec::new(),
+            erased_at: Some(self.erased_at.unwrap_or(at)),
+        }
+    }
 }
 
 /// An address that must not be written to. It holds for as long as the client has this address.

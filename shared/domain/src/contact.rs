@@ -73,6 +73,11 @@ impl Email {
         &self.0
     }
 
+    /// Whether it is the same mailbox: nobody has two that differ by a capital letter.
+    pub fn is_same(&self, other: &Email) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// The address as logs may show it: `a***@e***.com`.
     pub fn masked(&self) -> String {
         let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));

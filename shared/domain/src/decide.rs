@@ -36,6 +36,9 @@ pub fn decide(facts: &Facts, message: &Message, future_booking: bool, now: Times
     let Some(candidate) = candidate else {
         let mut trace = Trace::new(now, facts.rules.version);
         let because = match facts.booking() {
+            _ if message.recipient.client().is_some_and(|id| facts.is_erased(id)) => {
+                "the client was erased".to_owned()
+            }
             Some(booking) => {
                 let (status, revision) = (booking.status.name(), booking.revision);
                 format!("the booking is {status}, revision {revision}, and no longer calls for it")

@@ -5,7 +5,7 @@ use crate::business::{Business, Locale, Location};
 use crate::campaign::Campaign;
 use crate::channel::Channel;
 use crate::client::Client;
-use crate::ids::StaffId;
+use crate::ids::{ClientId, StaffId};
 use crate::notification_type::NotificationType;
 use crate::occasion::{About, Occasion};
 use crate::quiet_hours::QuietHours;
@@ -72,6 +72,11 @@ impl Facts {
             Recipient::Client(id) => self.clients.iter().find(|client| client.id == *id).map(Person::Client),
             Recipient::Staff(id) => self.staff.iter().find(|staff| staff.id == *id).map(Person::Staff),
         }
+    }
+
+    /// Whether it is a client of whom nothing is known any more.
+    pub fn is_erased(&self, client_id: &ClientId) -> bool {
+        self.clients.iter().any(|client| client.id == *client_id && client.erased_at.is_some())
     }
 
     /// The staff who serve, and the location's managers, each once.

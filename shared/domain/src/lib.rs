@@ -24,6 +24,7 @@ pub mod facts;
 pub mod feedback;
 pub mod ids;
 pub mod link;
+pub mod map;
 pub mod message;
 pub mod messenger;
 pub mod money;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::channel::Channel;
-use crate::ids::{BusinessId, CheckId, Digest16, MessageId};
+use crate::ids::{BusinessId, CheckId, ClientId, Digest16, MessageId};
 use crate::notification_type::NotificationType;
 use crate::recipient::Recipient;
 use crate::sms::Estimate;
@@ -246,6 +246,23 @@ pub struct Message {
     pub lease: Option<Lease>,
     /// The judgement at planning and the latest one at sending.
     pub traces: Vec<Trace>,
+}
+
+impl Message {
+    /// The message without what would tell of a client who was erased: the text, and the client's address. `None` where it holds nothing of the
+    /// kind. What went to another client is that client's.
+    pub fn erased(&self, client_id: &ClientId) -> Option<Message> {
+        let theirs = match self.recipient.client() {
+            Some(id) => id == client_id,
+            None => true,
+        };
+        let to_client = self.recipient.client() == Some(client_id);
+        let holds = theirs && (self.text.is_some() || (to_client && self.address.is_some()));
+        let address = self.address.clone().filter(|_| !to_client);
+        // Telegram's own id of a message has the chat in it.
+        let named = self.provider_id.clone().filter(|_| !(to_client && self.channel == Channel::Telegram));
+        holds.then(|| Message { text: None, address, provider_id: named, ..self.clone() })
+    }
 }
 
 /// What a check looks for.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::business::Locale;
+use crate::map::by_word;
 use crate::text::text;
 
 fn is_word(text: &str, most: usize) -> bool {
@@ -100,7 +101,7 @@ pub struct WhatsappTemplate {
     /// Its name.
     pub name: WhatsappTemplateName,
     /// The language code to ask for, by the reader's language; one that is absent is asked for as `en` or `ru`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "by_word")]
     pub languages: BTreeMap<Locale, LanguageCode>,
     /// What goes into the places of its body, in their order: texts with variables as in any template, at most 20.
     #[serde(default)]

@@ -153,6 +153,21 @@ impl Occasion {
         }
     }
 
+    /// The occasion without what was written to the recipient, or `None` where it holds nothing of the kind.
+    pub fn erased(&self) -> Option<Occasion> {
+        match &self.about {
+            About::Individual { text, for_booking, .. } if *text != Letter::erased() => {
+                let about = About::Individual {
+                    subject: None,
+                    text: Letter::erased(),
+                    for_booking: for_booking.clone(),
+                };
+                Some(Occasion { about, ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// The occasion with the note that a message failed for certain, or `None` when it has it.
     pub fn failed(&self, failure: Failure) -> Option<Occasion> {
         with_failure(&self.failures, failure).map(|failures| Occasion { failures, ..self.clone() })

@@ -213,7 +213,7 @@ pub(crate) fn candidates(facts: &Facts) -> Vec<Candidate> {
     let mut found = Vec::new();
     match &facts.subject {
         Subject::Booking(booking) => {
-            for client_id in booking.everybody() {
+            for client_id in booking.everybody().into_iter().filter(|id| !facts.is_erased(id)) {
                 let recipient = Recipient::Client(client_id);
                 news(facts, booking, &recipient, &mut found);
                 if let Recipient::Client(client_id) = &recipient
@@ -577,7 +577,7 @@ fn after_the_visit(facts: &Facts, booking: &Booking, recipient: &Recipient, foun
 }
 
 fn of_occasion(facts: &Facts, occasion: &Occasion, found: &mut Vec<Candidate>) {
-    if occasion.withdrawn {
+    if occasion.withdrawn || occasion.recipient.client().is_some_and(|id| facts.is_erased(id)) {
         return;
     }
     // Called off, a campaign calls for nothing; held up, those it has chosen hear of it.

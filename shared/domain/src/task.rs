@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 
-use crate::ids::{BookingId, BusinessId, ClientId, MessageId, OccasionId, TaskId};
+use crate::ids::{BookingId, BusinessId, ClientId, MessageId, OccasionId, StaffId, TaskId};
 use crate::subject::SubjectId;
 
 /// Something a person should look at.
@@ -26,6 +26,9 @@ pub struct Task {
     pub client_ids: Vec<ClientId>,
     /// Since when (UTC).
     pub since: Timestamp,
+    /// Who of the staff looks at it, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<StaffId>,
     /// The message it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
@@ -46,6 +49,18 @@ fn subject_if_any() -> RefOr<Schema> {
         .property("booking_id", Ref::from_schema_name(BookingId::name()))
         .property("occasion_id", Ref::from_schema_name(OccasionId::name()))
         .into()
+}
+
+impl Task {
+    /// The task without what was written to or by whom it is about, as erased from `at` (UTC) on; closed, where it was there to send or to answer
+    /// that. `None` where it holds nothing of the kind.
+    pub fn erased(&self, at: Timestamp) -> Option<Task> {
+        if self.text.is_none() && self.links.is_empty() {
+            return None;
+        }
+        let closed = self.closed.or(Some(Closed { at, outcome: TaskOutcome::Dismissed }));
+        Some(Task { text: None, links: Vec::new(), closed, ..self.clone() })
+    }
 }
 
 /// What a task is about.

@@ -131,6 +131,20 @@ text!(
     |text| (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 );
 
+impl Name {
+    /// The name of somebody of whom nothing is known any more.
+    pub fn nobody() -> Self {
+        Self("\u{2014}".to_owned())
+    }
+}
+
+impl Letter {
+    /// What stands for a letter that was erased.
+    pub fn erased() -> Self {
+        Self("\u{2014}".to_owned())
+    }
+}
+
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Code(…)")

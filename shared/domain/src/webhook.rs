@@ -321,6 +321,7 @@ impl Webhook {
             message_id: None,
             text: Some(self.url.as_str().to_owned()),
             links: Vec::new(),
+            assignee: None,
             closed: None,
         }
     }

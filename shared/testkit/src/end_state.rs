@@ -158,7 +158,15 @@ fn line(item: &Item) -> String {
         Item::Client(client) => {
             let suppressed: Vec<_> =
                 client.suppressions.iter().map(|known| (&known.address, known.cause)).collect();
-            format!("{:?} {suppressed:?}", Client { suppressions: vec![], ..client.clone() })
+            let erased = client.erased_at.is_some();
+            let plain = Client { suppressions: vec![], erased_at: None, ..client.clone() };
+            format!("{plain:?} {suppressed:?} {erased}")
+        }
+        Item::Erasure(erasure) => {
+            format!(
+                "erasure of {:?}: {:?} {:?} {:?}",
+                erasure.client_id, erasure.stage, erasure.after, erasure.chat
+            )
         }
         Item::Campaign(campaign) => {
             let Campaign { id, status, rules_version, text, per_minute, .. } = campaign;

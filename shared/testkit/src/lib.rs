@@ -21,6 +21,7 @@ pub mod disturb;
 pub mod end_state;
 mod feedback;
 pub mod invariants;
+mod lists;
 pub mod platform;
 pub mod recorded;
 pub mod salon;

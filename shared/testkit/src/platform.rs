@@ -8,6 +8,7 @@ use app::check_booking::check_booking;
 use app::close_task::take_by_hand;
 use app::deliver::{Delivered, Shift, deliver};
 use app::deliver_webhook::deliver_webhook;
+use app::erase_client::go_on;
 use app::error::AppError;
 use app::offer_slot::offer_slot;
 use app::plan_client::plan_client;
@@ -63,6 +64,9 @@ impl World {
                 plan_client(self, self, self, (business, client), self.now()).await.is_ok()
             }
             Changed::Freed(freed) => offer_slot(self, freed, self.now()).await.is_ok(),
+            Changed::Erasure(business, client) => {
+                go_on(self, self, self, (business, client), self.now()).await.is_ok()
+            }
             Changed::Rollout(business) => roll_out(self, business).await.is_ok(),
             Changed::ByHand(by_hand) => take_by_hand(self, self, by_hand, self.now()).await.is_ok(),
             Changed::Campaign(business, id) => {

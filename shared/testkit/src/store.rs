@@ -93,6 +93,12 @@ impl Store {
         keys.into_iter().flatten().filter_map(|key| self.items.get(key))
     }
 
+    /// Takes an item away that no index but that of lists knows.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        assert!(matches!(key, Key::Entry(..) | Key::TelegramChat(..)), "{key:?} is in an index");
+        self.items.remove(key);
+    }
+
     /// Puts an item there; answers what was there before.
     pub(crate) fn insert(&mut self, stored: Stored) -> Option<Stored> {
         let key = stored.item.key();
@@ -160,6 +166,7 @@ fn listed(item: &Item) -> Option<(BusinessId, Kind, String)> {
         Item::Task(x) => (&x.business_id, Kind::Tasks, x.id.to_string()),
         Item::Campaign(x) => (&x.business_id, Kind::Campaigns, x.id.to_string()),
         Item::Review(x) => (&x.business_id, Kind::Reviews, x.id.to_string()),
+        Item::Answer(x) => (&x.business_id, Kind::Answers, x.key_hash.clone()),
         _ => return None,
     };
     Some((owner.clone(), kind, id))

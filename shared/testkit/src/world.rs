@@ -42,6 +42,8 @@ pub enum Call {
     Read,
     /// [`WriteFacts`] or [`WriteLedger`] with so many items.
     Write(usize),
+    /// [`DeleteFacts`](app::ports::DeleteFacts).
+    Delete,
     /// [`SetTimer`], [`CancelTimer`] or [`FindTimers`].
     Timer,
     /// [`Enqueue`].
@@ -79,7 +81,7 @@ impl Call {
     /// Whom it goes to.
     pub fn service(self) -> Service {
         match self {
-            Call::Read | Call::Write(_) => Service::Tables,
+            Call::Read | Call::Write(_) | Call::Delete => Service::Tables,
             Call::Timer => Service::Scheduler,
             Call::Enqueue => Service::Queues,
             Call::Send(channel) => Service::Provider(channel),
@@ -140,7 +142,7 @@ impl Fault {
             Fault::Refuse => matches!(call, Call::Send(_)),
             Fault::Conflict => matches!(call, Call::Write(_)),
             Fault::ConflictAfter => call == Call::Write(1),
-            Fault::Twice => matches!(call, Call::Timer | Call::Enqueue),
+            Fault::Twice => matches!(call, Call::Timer | Call::Enqueue | Call::Delete),
         }
     }
 }
@@ -174,6 +176,8 @@ pub enum Changed {
     Freed(Freed),
     /// A client's card.
     Client(BusinessId, ClientId),
+    /// A client's erasure.
+    Erasure(BusinessId, ClientId),
     /// A business's settings.
     Rollout(BusinessId),
     /// An assisted message, of which staff said what they did.
@@ -188,6 +192,9 @@ impl Changed {
             Item::Booking(booking) => Some(Changed::Subject(Refs::from(booking))),
             Item::Occasion(occasion) => Some(Changed::Subject(Refs::from(occasion))),
             Item::Client(client) => Some(Changed::Client(client.business_id.clone(), client.id.clone())),
+            Item::Erasure(erasure) => {
+                Some(Changed::Erasure(erasure.business_id.clone(), erasure.client_id.clone()))
+            }
             Item::Rollout(rollout) => Some(Changed::Rollout(rollout.business_id.clone())),
             Item::Task(task) => ByHand::of(task).map(Changed::ByHand),
             Item::Campaign(campaign) => {
@@ -497,6 +504,16 @@ impl World {
             state.items.values().filter_map(|stored| stored.item.occasion().cloned()).collect();
         occasions.sort_by(|a, b| a.id.cmp(&b.id));
         occasions
+    }
+
+    /// Everything that is stored, as a scan of the tables would show it: every item as JSON, behind its key, and what is counted.
+    pub fn scan(&self) -> Vec<String> {
+        let state = self.state();
+        let line = |stored: &Stored| {
+            format!("{:?} {}", stored.item.key(), serde_json::to_string(&stored.item).unwrap())
+        };
+        let counts = state.meters.iter().map(|count| format!("{count:?}"));
+        state.items.values().map(line).chain(counts).collect()
     }
 
     /// How much was written in conversations.
@@ -883,6 +900,7 @@ impl Calendar for World {
         &self,
         business_id: &BusinessId,
         after: &(Timestamp, Option<BookingId>),
+        until: Timestamp,
         limit: u32,
     ) -> Result<Vec<(Timestamp, BookingId)>, PortError> {
         self.port(Call::Read, |state| {
@@ -891,7 +909,8 @@ impl Calendar for World {
                 None => *start > after.0,
             };
             let limit = usize::try_from(limit).unwrap();
-            state.items.calendar_of(business_id).filter(from_there).take(limit).cloned().collect()
+            let there = state.items.calendar_of(business_id).filter(from_there);
+            there.filter(|(start, _)| *start < until).take(limit).cloned().collect()
         })
         .await
     }

@@ -408,6 +408,7 @@ impl<'w> Platform<'w> {
                 Changed::Rollout(business) => business.hash(&mut hasher),
                 Changed::ByHand(_) => panic!("nothing is sent by hand in the simulation"),
                 Changed::Campaign(..) => panic!("there are no campaigns in the simulation"),
+                Changed::Erasure(..) => panic!("nobody is erased in the simulation"),
             }
             let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
             self.lanes[lane].records.push_back(changed);
@@ -845,7 +846,7 @@ fn ids_of(changed: &Changed) -> Vec<String> {
         }],
         Changed::Client(business, client) => vec![format!("{business}/{client}")],
         Changed::Rollout(business) => vec![business.to_string()],
-        Changed::Freed(_) | Changed::ByHand(_) | Changed::Campaign(..) => Vec::new(),
+        Changed::Freed(_) | Changed::ByHand(_) | Changed::Campaign(..) | Changed::Erasure(..) => Vec::new(),
     }
 }
 
@@ -858,7 +859,7 @@ async fn plan(world: &World, changed: &Changed, now: Timestamp) -> bool {
         }
         Changed::Freed(freed) => offer_slot(world, freed, now).await.is_ok(),
         Changed::Rollout(business) => roll_out(world, business).await.is_ok(),
-        Changed::ByHand(_) | Changed::Campaign(..) => false,
+        Changed::ByHand(_) | Changed::Campaign(..) | Changed::Erasure(..) => false,
     }
 }
 

@@ -4,27 +4,29 @@ use app::change_booking::{BookingPatch, Change, Manner, change_booking};
 use app::create_booking::{By, MadeBooking, NewBooking, When, create_booking};
 use app::dry_run::{DryRun, dry_run_booking, dry_run_change};
 use app::edit_catalogue::get;
+use app::list_bookings::BookingFilter;
 use app::ports::{Item, Key};
 use app::timeline::{Planned, Timeline, timeline};
 use aws::tables::Tables;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use domain::booking::{Booking, Notify};
-use domain::ids::BookingId;
+use domain::booking::{Booking, Notify, Status};
+use domain::ids::{BookingId, ClientId, LocationId, ResourceId};
 use domain::subject::SubjectId;
+use jiff::Timestamp;
 use runtime::RandomIds;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, Either, Store, created, id, ok};
-use crate::call::{Call, Caller, Parameters};
+use super::{Answer, Either, PageOf, Store, created, id, limited, listed, ok};
+use crate::call::{Call, Caller, Parameters, several};
 use crate::examples;
 use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; post_booking, get_booking, patch_booking, confirm, reschedule, cancel, arrive, complete, no_show, request_confirmation, post_confirmation, get_timeline)
+    operations!(target; list_bookings, post_booking, get_booking, patch_booking, confirm, reschedule, cancel, arrive, complete, no_show, request_confirmation, post_confirmation, get_timeline)
 }
 
 /// Whether to say only what a request would set off.
@@ -36,6 +38,60 @@ struct Tried {
     #[serde(default)]
     #[param(required = false)]
     dry_run: bool,
+}
+
+/// Which bookings are looked for: all that fit what is given. A page may hold fewer than `limit`, and none, although more follow: one request looks
+/// at 1,000 bookings or some more.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BookingParameters {
+    /// Those that start at this instant or later; without it now, or with `client_id` the first.
+    #[param(nullable = false)]
+    from: Option<Timestamp>,
+    /// Those that start before this instant, at most 366 days after `from`; without it 31 days after `from`. With `client_id` there is no such end.
+    #[param(nullable = false)]
+    until: Option<Timestamp>,
+    /// Those in which this client takes part.
+    #[param(nullable = false)]
+    client_id: Option<ClientId>,
+    /// Those of this resource.
+    #[param(nullable = false)]
+    resource_id: Option<ResourceId>,
+    /// Those at this location.
+    #[param(nullable = false)]
+    location_id: Option<LocationId>,
+    /// Those that stand so, with commas between them.
+    #[serde(default, rename = "status", deserialize_with = "several")]
+    #[param(rename = "status", required = false, style = Form, explode = false)]
+    statuses: Vec<Status>,
+    /// What the page before gave as `next`.
+    #[param(nullable = false, pattern = "^[0-9A-Za-z:.,_-]{1,120}$")]
+    cursor: Option<String>,
+    /// At most so many; 50 without it.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// List bookings
+///
+/// Bookings of the business or of a client, the earliest start first.
+#[utoipa::path(
+    get, path = "/v1/bookings", tag = "bookings", security(("key" = ["bookings:read"])), params(BookingParameters),
+    responses((status = 200, description = "A page of bookings.", body = PageOf<Booking>))
+)]
+async fn list_bookings(
+    State(store): Store,
+    caller: Caller,
+    Parameters(wanted): Parameters<BookingParameters>,
+) -> Answer {
+    let BookingParameters { from, until, client_id, resource_id, location_id, statuses, cursor, limit } =
+        wanted;
+    let filter = BookingFilter { from, until, client_id, resource_id, location_id, statuses };
+    let limit = usize::try_from(limited(limit, 50, 100)?).unwrap_or(usize::MAX);
+    let Caller { business_id, now, .. } = &caller;
+    let cursor = cursor.as_deref();
+    listed(app::list_bookings::list_bookings(&*store, business_id, &filter, cursor, limit, *now).await?)
 }
 
 /// Make a booking

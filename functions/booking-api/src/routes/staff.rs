@@ -1,19 +1,19 @@
 //! Staff members and their devices.
 
-use app::edit_catalogue::{DeviceFields, StaffFields, create, get, update};
+use app::edit_catalogue::{DeviceFields, StaffFields, create, get, update, without_device};
 use app::error::AppError;
 use app::ports::{Item, Key, Kind};
 use axum::extract::{Path, State};
 use domain::ids::{DeviceId, StaffId};
 use domain::staff::StaffMember;
 
-use super::{Answer, PageOf, PageParameters, Store, id, made, new, page, shown};
+use super::{Answer, Nothing, PageOf, PageParameters, Store, id, made, new, page, shown};
 use crate::call::{Call, Caller, Parameters};
 use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_staff, post_staff, get_staff, put_staff, post_staff_device)
+    operations!(target; list_staff, post_staff, get_staff, put_staff, post_staff_device, delete_staff_device)
 }
 
 /// List staff
@@ -93,6 +93,31 @@ async fn post_staff_device(
     let change = |before: Option<Item>| match before {
         Some(Item::Staff(staff)) => {
             let devices = call.body.clone().added_to(staff.devices.clone(), device.clone())?;
+            Ok(Item::Staff(StaffMember { devices, ..staff }))
+        }
+        _ => Err(AppError::NotFound { what: "staff member" }),
+    };
+    shown(update(&*store, call.edit(), key, &[], change).await?)
+}
+
+/// Remove a staff member's device
+///
+/// It gets no push messages any more.
+#[utoipa::path(
+    delete, path = "/v1/staff/{id}/devices/{device}", tag = "staff", security(("key" = ["catalogue:write"])),
+    params(("id" = StaffId, Path), ("device" = DeviceId, Path)),
+    responses((status = 200, description = "The staff member, without the device.", body = StaffMember, headers(("ETag" = String))))
+)]
+async fn delete_staff_device(
+    State(store): Store,
+    Path((staff, device)): Path<(String, String)>,
+    call: Call<Nothing>,
+) -> Answer {
+    let key = Key::Staff(call.caller.business_id.clone(), id(&staff, "staff member")?);
+    let device: DeviceId = id(&device, "device")?;
+    let change = |before: Option<Item>| match before {
+        Some(Item::Staff(staff)) => {
+            let devices = without_device(staff.devices.clone(), &device)?;
             Ok(Item::Staff(StaffMember { devices, ..staff }))
         }
         _ => Err(AppError::NotFound { what: "staff member" }),

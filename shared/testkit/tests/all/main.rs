@@ -4,9 +4,12 @@
 mod campaigns;
 mod concurrent;
 mod disturbed;
+mod erase;
 mod facts;
+mod import;
 mod keys;
 mod links;
+mod lists;
 mod once;
 mod random;
 mod refused;

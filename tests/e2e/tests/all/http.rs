@@ -25,6 +25,8 @@ pub struct Answer {
     pub etag: String,
     /// Where a redirection leads. It is not followed.
     pub location: String,
+    /// Where the next page is, as `Link` says it.
+    pub link: String,
     /// The body, `null` if it is no JSON.
     pub json: Value,
     pub text: String,
@@ -116,9 +118,9 @@ impl Http {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
         let (status, content_type) = (response.status().as_u16(), header("content-type"));
-        let (etag, location) = (header("etag"), header("location"));
+        let (etag, location, link) = (header("etag"), header("location"), header("link"));
         let text = response.body_mut().read_to_string().unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, content_type, etag, location, json, text }
+        Answer { status, content_type, etag, location, link, json, text }
     }
 }

@@ -23,6 +23,7 @@ mod failures;
 mod guide;
 mod http;
 mod killed;
+mod log;
 mod operations;
 mod pages;
 mod quiet_hours;
