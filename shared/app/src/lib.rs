@@ -26,6 +26,7 @@ pub mod edit_templates;
 pub mod edit_webhooks;
 pub mod error;
 mod holds;
+pub mod limit_requests;
 mod limits;
 pub mod load_facts;
 pub mod offer_slot;

@@ -10,6 +10,7 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod access;
 mod bad_input;
 mod calls;
 mod concurrency;
@@ -19,6 +20,7 @@ mod every_rule;
 mod failures;
 mod guide;
 mod http;
+mod isolation;
 mod killed;
 mod operations;
 mod quiet_hours;
