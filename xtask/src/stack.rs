@@ -19,11 +19,12 @@ use crate::{python, workspace};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Template parameters of the local stack: addresses that lead nowhere, since the providers are its own.
-const PARAMETERS: [&str; 4] = [
+const PARAMETERS: [&str; 5] = [
     "EmailFrom=Salon <hello@salon.example>",
     "EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example",
     "ApnsApplicationArn=arn:aws:sns:us-east-1:000000000000:app/APNS/local",
     "FcmApplicationArn=arn:aws:sns:us-east-1:000000000000:app/GCM/local",
+    "RequestsPerMinute=100000",
 ];
 
 /// A running local stack. Dropping it stops it.

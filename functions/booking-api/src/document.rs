@@ -1,11 +1,12 @@
 //! The OpenAPI document: what is said of the API as a whole. What is said of each operation stands above its handler.
 
 use serde_json::Value;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, Response,
-    ServerBuilder,
+    ComponentsBuilder, ContentBuilder, Header, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
+    RefOr, Response, ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -42,7 +43,12 @@ pub(crate) const PROBLEMS: [ProblemOf; 11] = [
         |_, _| true,
         "A field or a parameter holds something that does not fit. `errors` names it and says what was expected.",
     ),
-    ("429", |_, _| true, "Too many requests at a time. Answered by API Gateway: try again in a moment."),
+    (
+        "429",
+        |_, _| true,
+        "As many requests as the business may make in a minute: `Retry-After` says when the next begins. Or too many at a time, answered \
+         by API Gateway: try again in a moment.",
+    ),
     ("500", |_, _| true, "Something of ours failed."),
     ("503", |_, _| true, "Try again in a moment."),
 ];
@@ -68,6 +74,29 @@ const TAGS: &[(&str, &str)] = &[
     ("link-keys", "What links to clients' own pages are signed with."),
     ("webhooks", "Where events are posted, and how they were taken."),
 ];
+
+/// Headers that many answers have, and what they say.
+const HEADERS: [(&str, &str, &str); 3] = [
+    (
+        "RateLimit",
+        "How many requests the business has left in this minute (`r`), and in how many seconds the next begins (`t`).",
+        "\"requests\";r=597;t=42",
+    ),
+    (
+        "RateLimit-Policy",
+        "How many requests the business may make (`q`) in so many seconds (`w`).",
+        "\"requests\";q=600;w=60",
+    ),
+    ("Retry-After", "In how many seconds to try again.", "42"),
+];
+
+/// Adds the headers that tell of the limit on requests: every answer but API Gateway's own has them.
+pub(crate) fn tell_of_the_limit(response: &mut Response) {
+    for name in ["RateLimit", "RateLimit-Policy"] {
+        let header = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
+        response.headers.insert(name.to_owned(), header);
+    }
+}
 
 /// The name of a problem among the document's components.
 pub(crate) fn problem_name(status: &str) -> String {
@@ -142,16 +171,25 @@ fn described() -> OpenApi {
         if matches!(*status, "401" | "403" | "413" | "429" | "500" | "503") {
             response = response.content("application/json", content(Refusal::name()));
         }
-        if *status != "429" {
-            response = response.content("application/problem+json", content(Problem::name()));
+        response = response.content("application/problem+json", content(Problem::name()));
+        if *status == "429" {
+            response = response.header_ref("Retry-After", Ref::new("#/components/headers/Retry-After"));
         }
-        components.response(problem_name(status), response.build())
+        let mut response = response.build();
+        tell_of_the_limit(&mut response);
+        components.response(problem_name(status), response)
     });
     let mut schemas = vec![
         (Refusal::name().into_owned(), Refusal::schema()),
         (Problem::name().into_owned(), Problem::schema()),
     ];
     Problem::schemas(&mut schemas);
+    let components = HEADERS.iter().fold(components, |components, (name, says, example)| {
+        let text = ObjectBuilder::new().schema_type(Type::String).examples([*example]);
+        let mut header = Header::new(text);
+        header.description = Some((*says).to_owned());
+        components.header(*name, header)
+    });
     let components = components
         .schemas_from_iter(schemas)
         .security_scheme("key", SecurityScheme::Http(key.build()))

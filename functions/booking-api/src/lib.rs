@@ -3,6 +3,7 @@
 mod call;
 mod document;
 mod examples;
+mod limit;
 mod operations;
 mod problem;
 mod routes;

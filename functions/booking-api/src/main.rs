@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use app::limit_requests::RequestLimit;
 use aws::images::Images;
 use aws::tables::Tables;
 use runtime::{start_logs, variable};
@@ -12,5 +13,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = aws::connect::connect()?;
     let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
     let images = Images::new(&config, &variable("IMAGES_BUCKET")?);
-    lambda_http::run(booking_api::router(Arc::new(tables), Arc::new(images))).await
+    let limit = RequestLimit::per_minute(variable("REQUESTS_PER_MINUTE")?.parse()?);
+    lambda_http::run(booking_api::router(Arc::new(tables), Arc::new(images), limit)).await
 }

@@ -21,7 +21,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
 use crate::call::Caller;
-use crate::document::{PROBLEMS, problem_name};
+use crate::document::{PROBLEMS, problem_name, tell_of_the_limit};
 use crate::examples;
 use crate::problem::Problem;
 use crate::routes::State;
@@ -180,6 +180,11 @@ fn add_what_is_everywhere(operation: &mut Operation, path: &str, methods: &[Http
                 "^([0-9]{1,19}|\"[0-9]{1,19}\")$",
                 "\"3\"",
             )));
+        }
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            tell_of_the_limit(response);
         }
     }
     for (status, applies, _) in PROBLEMS {

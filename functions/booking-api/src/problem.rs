@@ -72,6 +72,16 @@ impl Problem {
         Self { errors: vec![FieldError::new(field, expected)], ..problem }
     }
 
+    /// The business has made as many requests as it may in a minute.
+    pub fn too_many_requests() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests in a minute",
+            "Wait as many seconds as Retry-After says.".to_owned(),
+        )
+    }
+
     /// There is nothing here.
     pub fn not_found(what: &str) -> Self {
         Self::new(

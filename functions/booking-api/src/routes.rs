@@ -22,12 +22,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use app::error::AppError;
+use app::limit_requests::RequestLimit;
 use app::once::Done;
 use app::ports::{Item, Kind, List, Listed, NewId, Page, Stored};
 use aws::images::Images;
 use aws::tables::Tables;
 use axum::extract::{self, FromRef};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use domain::ids::BookingId;
@@ -40,6 +42,7 @@ use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::call::Caller;
+use crate::limit::limited;
 use crate::operations::Target;
 use crate::problem::Problem;
 
@@ -65,11 +68,13 @@ impl FromRef<State> for Arc<Images> {
     }
 }
 
-/// The whole API.
-pub fn router(tables: Arc<Tables>, images: Arc<Images>) -> Router {
+/// The whole API, within a limit on the requests of each business.
+pub fn router(tables: Arc<Tables>, images: Arc<Images>, limit: RequestLimit) -> Router {
+    let limit = from_fn_with_state((Arc::new(limit), tables.clone()), limited);
     operations(Router::new())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
+        .layer(limit)
         .with_state(State { tables, images })
 }
 

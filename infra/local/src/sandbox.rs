@@ -288,8 +288,9 @@ impl Function {
                 ("AWS_LAMBDA_RUNTIME_API", address.to_owned()),
                 ("AWS_ENDPOINT_URL", format!("http://{address}")),
                 ("TELEGRAM_ENDPOINT", format!("http://{address}")),
-                // Receivers of webhooks may be on this machine. The template never says so.
+                // Receivers of webhooks and the issuer of tokens may be on this machine. The template never says so.
                 ("WEBHOOKS_ALLOW_LOCAL", "true".to_owned()),
+                ("OIDC_ALLOW_LOCAL", "true".to_owned()),
                 ("AWS_LAMBDA_FUNCTION_NAME", spec.lambda_name.clone()),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory.to_string()),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),

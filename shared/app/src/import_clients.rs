@@ -132,6 +132,7 @@ impl Line {
                 zone: None,
                 bans: Bans::none(),
                 marketing_consent: false,
+                opt_outs: BTreeSet::new(),
                 tags: BTreeSet::new(),
                 suppressions: Vec::new(),
                 erased_at: None,

@@ -30,6 +30,7 @@ pub mod erase_client;
 pub mod error;
 mod holds;
 pub mod import_clients;
+pub mod limit_requests;
 mod limits;
 pub mod list_bookings;
 pub mod list_clients;

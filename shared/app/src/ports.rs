@@ -833,6 +833,25 @@ pub trait Meter: Sync {
     ) -> impl Future<Output = Result<Option<usize>, PortError>> + Send;
 }
 
+/// What was taken of something that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// How much.
+    pub taken: u64,
+    /// How much is left.
+    pub left: u64,
+}
+
+/// Takes of what is limited.
+pub trait Take: Sync {
+    /// Takes `count.add`, or as much as is left of `count.most`.
+    fn take(
+        &self,
+        business_id: &BusinessId,
+        count: &Count,
+    ) -> impl Future<Output = Result<Taken, PortError>> + Send;
+}
+
 // ------------------------------------------------------------------ time and queues
 
 /// What arrives in a queue when something is due. Small: everything else is read again when it arrives.

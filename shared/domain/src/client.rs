@@ -78,6 +78,7 @@ impl Client {
             zone: None,
             bans: Bans::none(),
             marketing_consent: false,
+            opt_outs: BTreeSet::new(),
             tags: BTreeSet::new(),
             suppressions: Vec::new(),
             erased_at: Some(self.erased_at.unwrap_or(at)),

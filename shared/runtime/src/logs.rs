@@ -7,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Our own crates, as they name themselves in the logs.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "app",
     "authorizer",
     "booking_api",
@@ -16,6 +16,7 @@ const OURS: [&str; 10] = [
     "deliver_webhook",
     "delivery_feedback",
     "event_publisher",
+    "oidc",
     "runtime",
     "sweeper",
 ];

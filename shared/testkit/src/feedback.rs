@@ -2,6 +2,7 @@
 
 use app::ports::{
     Count, FindClients, FindMessage, Item, ListConversation, Listed, MessageRef, Meter, Page, PortError,
+    Take, Taken,
 };
 use domain::channel::Channel;
 use domain::contact::Phone;
@@ -84,6 +85,18 @@ impl Meter for World {
                 }
             }
             over
+        })
+        .await
+    }
+}
+
+impl Take for World {
+    async fn take(&self, business_id: &BusinessId, count: &Count) -> Result<Taken, PortError> {
+        self.port(Call::Write(1), |state| {
+            let total = state.meters.entry((business_id.clone(), count.what.clone())).or_default();
+            let taken = count.add.min(count.most.saturating_sub(*total));
+            *total += taken;
+            Taken { taken, left: count.most.saturating_sub(*total) }
         })
         .await
     }

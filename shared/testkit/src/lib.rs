@@ -8,7 +8,8 @@
 //! - [`end_state`]: what is left when all is done, in lines that compare;
 //! - [`disturb`]: every step failed, repeated and died at, against the undisturbed run;
 //! - [`salon`]: the business the tests play in;
-//! - [`recorded`]: a provider on this machine for the tests of adapters.
+//! - [`recorded`]: a provider on this machine for the tests of adapters;
+//! - [`issuer`]: an issuer of tokens on this machine.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -22,6 +23,7 @@ pub mod end_state;
 mod feedback;
 pub mod invariants;
 mod lists;
+pub mod issuer;
 pub mod platform;
 pub mod recorded;
 pub mod salon;

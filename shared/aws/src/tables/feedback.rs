@@ -1,11 +1,15 @@
 //! What feedback is found by, conversations, and counts against limits.
 
 use app::ports::{
-    Count, FindClients, FindMessage, ListConversation, Listed, MessageRef, Meter, Page, PortError,
+    Count, FindClients, FindMessage, ListConversation, Listed, MessageRef, Meter, Page, PortError, Take,
+    Taken,
 };
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use domain::channel::Channel;
 use domain::contact::Phone;
 use domain::ids::{BusinessId, ClientId};
@@ -153,6 +157,56 @@ impl Meter for Tables {
         }
         Err(PortError::Throttled { operation, source: "others kept counting at the same time".into() })
     }
+}
+
+impl Take for Tables {
+    /// One conditional UpdateItem; one more where less than wanted is left. Needs `dynamodb:UpdateItem` on `Messages`.
+    async fn take(&self, business_id: &BusinessId, count: &Count) -> Result<Taken, PortError> {
+        let operation = "taking of a limit";
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        let mut wanted = count.add.min(count.most);
+        for _ in 0..TRIES {
+            let sent = self
+                .client
+                .update_item()
+                .table_name(&self.messages)
+                .key("pk", AttributeValue::S(format!("BUSINESS#{business_id}#METER")))
+                .key("sk", AttributeValue::S(count.what.clone()))
+                .update_expression("ADD total :add SET expires_epoch = :expires")
+                .condition_expression("attribute_not_exists(total) OR total <= :room")
+                .expression_attribute_values(":add", number(wanted))
+                .expression_attribute_values(":room", number(count.most - wanted))
+                .expression_attribute_values(
+                    ":expires",
+                    AttributeValue::N(count.expires_at.as_second().to_string()),
+                )
+                .return_values(ReturnValue::UpdatedNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            let total = match sent {
+                Ok(done) => {
+                    let total = total(done.attributes.as_ref()).unwrap_or(count.most);
+                    return Ok(Taken { taken: wanted, left: count.most.saturating_sub(total) });
+                }
+                Err(SdkError::ServiceError(error)) => match error.err() {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => total(failed.item()),
+                    _ => return Err(port_error(operation, SdkError::ServiceError(error))),
+                },
+                Err(error) => return Err(port_error(operation, error)),
+            };
+            wanted = count.most.saturating_sub(total.unwrap_or(count.most));
+            if wanted == 0 {
+                return Ok(Taken { taken: 0, left: 0 });
+            }
+        }
+        Err(PortError::Throttled { operation, source: "others kept taking at the same time".into() })
+    }
+}
+
+/// What a row of a count says.
+fn total(row: Option<&Row>) -> Option<u64> {
+    row?.get("total")?.as_n().ok()?.parse().ok()
 }
 
 /// Which of a cancelled transaction's parts was refused for a reason.

@@ -15,6 +15,7 @@ mod random;
 mod refused;
 mod replies;
 mod reports;
+mod requests;
 mod settings;
 mod sweep;
 mod tenants;

@@ -1,5 +1,6 @@
 //! HTTP as a caller of the API speaks it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -101,6 +102,18 @@ impl Http {
 
     pub fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send("PATCH", path, body.to_string())
+    }
+
+    /// The status and the headers of what is answered to a `GET`.
+    pub fn head_of(&self, path: &str) -> (u16, BTreeMap<String, String>) {
+        let mut request = Request::get(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = self.agent.run(request.body(()).unwrap()).unwrap();
+        let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value)));
+        (response.status().as_u16(), headers.collect())
     }
 
     /// Sends any bytes as JSON.

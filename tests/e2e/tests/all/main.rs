@@ -10,6 +10,7 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod access;
 mod bad_input;
 mod browser;
 mod calls;
@@ -22,6 +23,7 @@ mod every_rule;
 mod failures;
 mod guide;
 mod http;
+mod isolation;
 mod killed;
 mod log;
 mod operations;

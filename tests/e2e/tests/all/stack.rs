@@ -15,11 +15,12 @@ use crate::http::Http;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-const PARAMETERS: [&str; 4] = [
+const PARAMETERS: [&str; 5] = [
     "EmailFrom=Salon <hello@salon.example>",
     "EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example",
     "ApnsApplicationArn=arn:aws:sns:us-east-1:000000000000:app/APNS/local",
     "FcmApplicationArn=arn:aws:sns:us-east-1:000000000000:app/GCM/local",
+    "RequestsPerMinute=100000",
 ];
 
 /// Longest wait for a condition.
@@ -39,6 +40,11 @@ pub struct Stack {
 impl Stack {
     /// Starts a stack on ports of its own and waits until it is ready.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with parameters of the template's that are not as in other tests: `Name=value`.
+    pub fn start_with(parameters: &[&str]) -> Self {
         for program in programs() {
             assert!(program.exists(), "{} is missing: `cargo xtask test` builds it", program.display());
         }
@@ -51,7 +57,10 @@ impl Stack {
             .args(["--base-port", &base_port().to_string()])
             .args(["--ministack", ".venv/bin/ministack", "--state-dir"])
             .arg(&state);
-        for parameter in PARAMETERS {
+        let name_of = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
+        let own: Vec<String> = parameters.iter().map(|parameter| name_of(parameter)).collect();
+        let usual = PARAMETERS.iter().filter(|parameter| !own.contains(&name_of(parameter)));
+        for parameter in usual.chain(parameters) {
             command.args(["--parameter", parameter]);
         }
         let mut child =
