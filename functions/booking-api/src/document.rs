@@ -194,7 +194,8 @@ fn described() -> OpenApi {
         .schemas_from_iter(schemas)
         .security_scheme("key", SecurityScheme::Http(key.build()))
         .build();
-    let tags = TAGS.iter().map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build());
+    let tags =
+        TAGS.iter().map(|&(name, about)| TagBuilder::new().name(name).description(Some(about)).build());
     let document = OpenApiBuilder::new()
         .tags(Some(tags))
         .info(info)

@@ -42,7 +42,7 @@ use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::call::Caller;
-use crate::limit::limited;
+use crate::limit;
 use crate::operations::Target;
 use crate::problem::Problem;
 
@@ -70,7 +70,7 @@ impl FromRef<State> for Arc<Images> {
 
 /// The whole API, within a limit on the requests of each business.
 pub fn router(tables: Arc<Tables>, images: Arc<Images>, limit: RequestLimit) -> Router {
-    let limit = from_fn_with_state((Arc::new(limit), tables.clone()), limited);
+    let limit = from_fn_with_state((Arc::new(limit), tables.clone()), limit::limited);
     operations(Router::new())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })

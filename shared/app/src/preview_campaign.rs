@@ -10,7 +10,6 @@ use domain::compose::{Pages, bill, compose};
 use domain::facts::{Facts, Subject};
 use domain::ids::{BusinessId, CampaignId, ClientId};
 use domain::link::LinkKeys;
-use domain::money::Currency;
 use domain::notification_type::NotificationType;
 use domain::plan::{Outcome, plan};
 use domain::rule::Rules;
@@ -22,8 +21,8 @@ use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::ports::{ClientBookings, Item, Key, List, Read, first};
-use crate::spending::SmsCost;
 use crate::run_campaign::{choices, clients_after, occasion};
+use crate::spending::SmsCost;
 
 /// How many clients one call looks at.
 const CLIENTS: u64 = 1_000;

@@ -276,7 +276,14 @@ fn ahead<'a>(
     let messages = plan(&facts, now).messages.into_iter().filter_map(|message| {
         Some(Ahead {
             due: still_to_leave(message.outcome)?,
-            price: price_of(&facts, &message.recipient, message.kind, message.channel, own(message.kind), pages),
+            price: price_of(
+                &facts,
+                &message.recipient,
+                message.kind,
+                message.channel,
+                own(message.kind),
+                pages,
+            ),
             id: message.id,
             booking_id: booking_id.clone(),
             kind: message.kind,

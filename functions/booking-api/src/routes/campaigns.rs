@@ -114,8 +114,9 @@ async fn post_campaign_preview(
     Parameters(going): Parameters<Going>,
     call: Call<Nothing>,
 ) -> Answer {
-    let (campaign, Caller { business_id, now, .. }) = (id(&campaign, "campaign")?, &call.caller);
-    let preview = preview_campaign(&*store, (business_id, &campaign), going.cursor.as_deref(), *now).await?;
+    let (campaign, Caller { business_id, now, pages, .. }) = (id(&campaign, "campaign")?, &call.caller);
+    let about = (business_id, &campaign);
+    let preview = preview_campaign(&*store, about, going.cursor.as_deref(), *now, pages).await?;
     Ok(Json(preview).into_response())
 }
 

@@ -451,7 +451,9 @@ fn priced() -> World {
 #[test]
 fn s68_a_month_shows_what_was_spent_and_what_is_still_to_come() {
     let world = priced();
-    let month = |month: &str| finished(world.run(spending(&world, &salon_id(), month, None, world.now(), PAGES))).unwrap();
+    let month = |month: &str| {
+        finished(world.run(spending(&world, &salon_id(), month, None, world.now(), PAGES))).unwrap()
+    };
     let december = month("2026-12");
     assert!(december.complete && december.next.is_none());
     assert_eq!(december.limit.unwrap().minor, 1000);
@@ -486,7 +488,8 @@ fn s68_a_month_shows_what_was_spent_and_what_is_still_to_come() {
     let all = expected(&world, |m| m.due.to_string().starts_with("2026-11") && m.sent_at.is_some());
     assert_eq!(november.sent.messages, all.len() as u64);
     let stranger: BusinessId = parsed("barber");
-    let theirs = finished(world.run(spending(&world, &stranger, "2026-12", None, world.now(), PAGES))).unwrap();
+    let theirs =
+        finished(world.run(spending(&world, &stranger, "2026-12", None, world.now(), PAGES))).unwrap();
     assert_eq!(theirs.planned.messages, 0);
 }
 
@@ -502,8 +505,15 @@ fn s68_the_answers_about_a_month_add_up() {
     }
     let (mut cursor, mut messages, mut segments, mut cost, mut answers) = (None::<String>, 0, 0, 0, 0);
     loop {
-        let answer =
-            finished(world.run(spending(&world, &salon_id(), "2028-02", cursor.as_deref(), world.now(), PAGES))).unwrap();
+        let answer = finished(world.run(spending(
+            &world,
+            &salon_id(),
+            "2028-02",
+            cursor.as_deref(),
+            world.now(),
+            PAGES,
+        )))
+        .unwrap();
         messages += answer.sent.messages;
         segments += answer.sent.segments;
         cost += answer.sent.cost[0].thousandths;
