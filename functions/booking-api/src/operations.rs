@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
+use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
@@ -74,17 +75,29 @@ impl Target for Router<State> {
     }
 }
 
-/// Goes on to the handler where the caller has the scope.
+/// Goes on to the handler where the caller has the scope. The log keeps who wrote; ids are all that paths hold.
 async fn guarded(
     scope: Option<Scope>,
     caller: Result<Caller, Problem>,
     request: Request,
     next: Next,
 ) -> Response {
-    match caller.and_then(|caller| caller.may(scope.ok_or_else(Problem::no_route)?)) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let allowed = caller.and_then(|caller| {
+        caller.may(scope.ok_or_else(Problem::no_route)?)?;
+        Ok(caller)
+    });
+    let caller = match allowed {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    if method != Method::GET {
+        let (business_id, who, status) =
+            (&caller.business_id, &caller.principal.who, response.status().as_u16());
+        tracing::info!(business.id = %business_id, %who, %method, path, status, "a caller wrote");
     }
+    response
 }
 
 /// The scope that an operation's description names: just one.

@@ -126,8 +126,8 @@ fn run(section: &str) {
         opening.iter().chain(of(section)).collect()
     };
 
-    // What `cargo xtask admin` runs, built already.
-    let mut script = "set -euo pipefail\ncargo() { shift 2; \"$ADMIN\" \"$@\"; }\n".to_owned();
+    // What `cargo xtask admin` runs, built already; and what is left running ends with the script.
+    let mut script = "set -euo pipefail\ncargo() { shift 2; \"$ADMIN\" \"$@\"; }\ntrap 'kill $(jobs -p) 2> /dev/null' EXIT\n".to_owned();
     for block in &blocks {
         let commands = block.commands.replace(API, stack.api.base()).replace(CONTROL, stack.control.base());
         write!(script, "{commands}\nprintf '\\n%s\\n' '--- {}'\n", block.line).unwrap();
@@ -186,6 +186,7 @@ macro_rules! sections {
 sections! {
     the_first_reminder: "The first booking, and its reminder",
     a_key_for_each: "A key for each who calls",
+    a_receiver_of_webhooks: "Recipe: a receiver of webhooks",
     pozapisis_settings: "Recipe: the settings of pozapisi",
     bitrix24s_four_messages: "Recipe: the four messages of Bitrix24",
     dikidis_defaults: "Recipe: the defaults of DIKIDI",
