@@ -71,6 +71,11 @@ def before_call(context, case, kwargs):
         own = SALON["bookings_of"].get(named)
         if own and ID.fullmatch(str(case.body.get("booking_id", ""))):
             case.body["booking_id"] = own
+        if WHEN.fullmatch(str(case.body.get("from", ""))) and WHEN.fullmatch(str(case.body.get("until", ""))):
+            case.body["until"] = (datetime.fromisoformat(case.body["from"]) + timedelta(hours=9)).isoformat()
+    # The key that all calls are made with must not be taken away.
+    if named and named in os.environ["CONTRACT_KEY"]:
+        case.path_parameters["id"] = "another"
     # A key that was used for another request is refused, as it should be.
     if KEY.fullmatch(str((case.headers or {}).get("Idempotency-Key", ""))):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex

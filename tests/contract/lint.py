@@ -78,7 +78,14 @@ def check_operation(path, method, operation, tags):
             check_content(f"{where} {status}", pointer + escaped("responses", status, "content"), content, good)
 
 
-validate(DOCUMENT)
+used = set(references(DOCUMENT))
+there = {f"#/components/{kind}/{name}" for kind, named in COMPONENTS.items() for name in named if kind != "securitySchemes"}
+for reference in sorted(used - there):
+    complain("$ref", f"{reference} leads nowhere")
+for component in sorted(there - used):
+    complain("components", f"{component} is not used")
+if not used - there:
+    validate(DOCUMENT)
 tags = {tag["name"] for tag in DOCUMENT["tags"] if tag.get("description")}
 ids, used_tags = [], set()
 for path, operations in DOCUMENT["paths"].items():
@@ -91,12 +98,6 @@ for twice in {one for one in ids if ids.count(one) > 1}:
 for unused in tags - used_tags:
     complain("tags", f"no operation has {unused}")
 
-used = set(references(DOCUMENT))
-there = {f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in COMPONENTS.get(kind, {})}
-for reference in sorted(used - there):
-    complain("$ref", f"{reference} leads nowhere")
-for component in sorted(there - used):
-    complain("components", f"{component} is not used")
 for name, schema in COMPONENTS["schemas"].items():
     for example in schema.get("examples", []):
         for error in at(escaped("components", "schemas", name)).iter_errors(example):
