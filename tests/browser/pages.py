@@ -1,8 +1,8 @@
 """Looks at pages in Chromium as people with different screens and needs do.
 
-Reads JSON from standard input: {"out": folder, "chromium": program, "pages": [{"name", "lang", "url", "steps"}]}. A step is ["click", selector],
+Reads JSON from standard input: {"out": folder, "chromium": program, "lang", "pages": [{"name", "url", "steps"}]}. A step is ["click", selector],
 ["fill", selector, text] or ["tick", selector, true or false]; steps are done with scripts switched off, as everything must work so.
-Each page is then looked at narrow and wide, in light and in dark: one heading, in its language, no wider than the screen, large
+Each page is then looked at narrow, in light and in dark, and wide: one heading, in its language, no wider than the screen, large
 enough to press, with a visible focus, and nothing that axe-core finds wrong by WCAG 2.2 AA. Its pictures go to the folder.
 Prints what is wrong, one line each; ends with 1 where something is.
 """
@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SCREENS = {"390": (390, 844), "1280": (1280, 900)}
+SCREENS = [(390, 844, "light"), (390, 844, "dark"), (1280, 900, "light")]
 # Large enough to press (WCAG 2.2 §2.5.5), in CSS pixels.
 LEAST = 44
 
@@ -45,6 +45,8 @@ def looked_at(page, lang):
         wrong.append("another language than its reader's")
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
         wrong.append("wider than the screen")
+    if page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('main'))"):
+        wrong.append("wider than its card")
     for target in page.locator("button, .button, summary, .choice, input[type=date], textarea").all():
         if target.is_visible() and target.bounding_box()["height"] < LEAST:
             wrong.append(f"too small to press: {target.inner_text()!r}")
@@ -79,34 +81,32 @@ def main():
         browser = playwright.chromium.launch(
             executable_path=asked["chromium"], args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
+        lang = asked["lang"]
+        plain = browser.new_context(java_script_enabled=False, locale=lang, viewport=dict(width=390, height=844))
+        screens = [
+            (width, scheme, browser.new_context(color_scheme=scheme, locale=lang, viewport=dict(width=width, height=height)))
+            for width, height, scheme in SCREENS
+        ]
         for one in asked["pages"]:
-            plain = browser.new_context(
-                java_script_enabled=False, locale=one["lang"], viewport=dict(width=390, height=844)
-            )
             page = plain.new_page()
             page.goto(one["url"])
             do(page, one["steps"])
             url = page.url
+            page.close()
             # A form that was refused is shown in the answer to it, and at no address of its own.
             refused = one["steps"] if one.get("refused") else []
-            plain.close()
-            for width, (w, h) in SCREENS.items():
-                for scheme in ("light", "dark"):
-                    context = browser.new_context(
-                        color_scheme=scheme, locale=one["lang"], viewport=dict(width=w, height=h)
-                    )
-                    page = context.new_page()
-                    heard = []
-                    page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
-                    page.goto(one["url"] if refused else url)
-                    do(page, refused + one.get("open", []))
-                    page.screenshot(path=out / f"{one['name']}.{one['lang']}.{width}.{scheme}.png", full_page=True)
-                    said = looked_at(page, one["lang"])
-                    # Answers with 4xx are heard of; what the policy of the page keeps out would be too.
-                    said += [text for text in heard if "status of 4" not in text]
-                    where = f"{one['name']} {one['lang']} {width} {scheme}"
-                    wrong += [f"{where}: {what}" for what in said]
-                    context.close()
+            for width, scheme, context in screens:
+                page = context.new_page()
+                heard = []
+                page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
+                page.goto(one["url"] if refused else url)
+                do(page, refused + one.get("open", []))
+                page.screenshot(path=out / f"{one['name']}.{lang}.{width}.{scheme}.png", full_page=True)
+                said = looked_at(page, lang)
+                # Answers with 4xx are heard of; what the policy of the page keeps out would be too.
+                said += [text for text in heard if "status of 4" not in text]
+                wrong += [f"{one['name']} {lang} {width} {scheme}: {what}" for what in said]
+                page.close()
         browser.close()
     for line in wrong:
         print(line)

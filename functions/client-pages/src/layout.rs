@@ -28,12 +28,13 @@ main{background:var(--card);border:1px solid var(--line);border-radius:1rem;padd
 h1{margin:0 0 1rem;font-size:1.625rem;line-height:1.25;letter-spacing:-.01em}\
 h2{margin:1.75rem 0 .5rem;font-size:1.125rem}\
 p{margin:0 0 1rem}\
+main>:last-child{margin-bottom:0}\
 a{color:var(--main)}\
 dl{margin:0 0 1.5rem;padding:1rem 1.25rem;background:var(--page);border-radius:.75rem}\
 dt{font-size:.875rem;color:var(--faint)}\
 dd{margin:0 0 .625rem}dd:last-child{margin-bottom:0}\
 blockquote{margin:0 0 1.5rem;padding:.75rem 1.25rem;border-left:4px solid var(--line);white-space:pre-line}\
-.hint{color:var(--faint);font-size:.9375rem}\
+.hint{color:var(--faint);font-size:.9375rem;font-weight:400}\
 .note,.warn{padding:.75rem 1rem;border-radius:.75rem;background:var(--note)}.warn{background:var(--warn)}\
 button,.button{display:block;width:100%;min-height:3rem;margin:0 0 .75rem;padding:.6875rem 1.25rem;border:2px solid var(--main);\
 border-radius:.75rem;background:var(--main);color:var(--on-main);font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer}\
@@ -44,11 +45,11 @@ summary{display:block;min-height:3rem;padding:.6875rem 1.25rem;border:2px solid 
 font-weight:600;text-align:center;cursor:pointer}\
 summary::-webkit-details-marker{display:none}\
 details[open] summary{margin-bottom:1rem}\
-:focus-visible{outline:3px solid var(--main);outline-offset:3px}\
+:focus-visible,input:focus-within,textarea:focus{outline:3px solid var(--main);outline-offset:3px}\
 fieldset{margin:0 0 1.5rem;padding:0;border:0;min-width:0}\
 legend{margin:0 0 .5rem;padding:0;font-weight:600}\
 .field{margin:0 0 1.25rem}.field label,.label{display:block;margin:0 0 .25rem;font-weight:600}\
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 1rem}\
+@media (min-width:40rem){.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 1rem}}\
 input:not([type=radio]):not([type=checkbox]),textarea{display:block;width:100%;min-height:3rem;padding:.625rem .75rem;border:2px solid var(--edge);\
 border-radius:.625rem;background:var(--card);color:var(--text);font:inherit}\
 textarea{min-height:7rem;resize:vertical}\

@@ -153,18 +153,18 @@ impl Asked<'_> {
         let fields = html! {
             div class="pair" {
                 div class="field" {
-                    label for="date" { (words.wish_date) " " span class="hint" { "(" (words.optional) ")" } }
+                    label for="date" { (words.wish_date) }
                     input type="date" id="date" name="date" min=(today) value=[typed("date")]
                         aria-invalid=[self.invalid("date")] aria-describedby=[self.described("date")];
                 }
                 div class="field" {
-                    label for="time" { (words.wish_time) " " span class="hint" { "(" (words.optional) ")" } }
+                    label for="time" { (words.wish_time) }
                     input type="time" id="time" name="time" value=[typed("time")];
                 }
             }
             (self.mistake_at("date"))
             div class="field" {
-                label for="words" { (words.wish_words) " " span class="hint" { "(" (words.optional) ")" } }
+                label for="words" { (words.wish_words) }
                 p class="hint" id="words-hint" { (words.wish_words_hint) }
                 textarea id="words" name="words" maxlength="900" aria-invalid=[self.invalid("words")]
                     aria-describedby={ "words-hint" @if self.invalid("words").is_some() { " words-mistake" } } {
@@ -357,7 +357,8 @@ impl Asked<'_> {
     fn when(&self, visit: &Visit) -> Option<String> {
         let (locale, booking) = (self.opened.locale(), &visit.booking);
         let when = wording::when(booking.start, &booking.zone, locale)?;
-        let when = format!("{when}–{}", wording::time(booking.end, &booking.zone, locale)?);
+        // The hours stay on one line.
+        let when = format!("{when}\u{2060}–\u{2060}{}", wording::time(booking.end, &booking.zone, locale)?);
         match self.opened.client.zone.as_ref().filter(|zone| **zone != booking.zone) {
             None => Some(when),
             Some(_) => Some(format!("{when} ({})", wording::zone(booking.start, &booking.zone, locale)?)),
