@@ -1,7 +1,7 @@
 //! Erasing a client on request: what tells who it was goes, the counts stay.
 //!
 //! The card is reduced at once, and nobody is written to from then on. What stands beside it (bookings' notes, texts and addresses in the ledger,
-//! the conversation, tasks, kept answers) is gone through by the stream, page by page: each run takes one page and writes how far it came, and the
+//! the conversation, tasks, reviews, kept answers) is gone through by the stream, page by page: each run takes one page and writes how far it came, and the
 //! stream brings the next. A run that dies, or comes again, does its page again.
 //!
 //! Architecture invariant: an erasure that is done has left nothing in the tables that holds the client's name, phone, e-mail address or chat. An
@@ -111,6 +111,7 @@ where
         ErasureStage::Occasions => run.occasions(timers, queues, now).await?,
         ErasureStage::Conversation => run.conversation().await?,
         ErasureStage::Tasks => run.list(Kind::Tasks, |item| run.task(item)).await?,
+        ErasureStage::Reviews => run.list(Kind::Reviews, |item| run.review(item)).await?,
         ErasureStage::Waitlist => run.list(Kind::Waitlist, |item| run.place(item)).await?,
         ErasureStage::Answers => run.list(Kind::Answers, |item| run.answer(item)).await?,
         ErasureStage::Done => None,
@@ -132,7 +133,8 @@ fn next(stage: ErasureStage) -> ErasureStage {
         ErasureStage::Bookings => ErasureStage::Occasions,
         ErasureStage::Occasions => ErasureStage::Conversation,
         ErasureStage::Conversation => ErasureStage::Tasks,
-        ErasureStage::Tasks => ErasureStage::Waitlist,
+        ErasureStage::Tasks => ErasureStage::Reviews,
+        ErasureStage::Reviews => ErasureStage::Waitlist,
         ErasureStage::Waitlist => ErasureStage::Answers,
         ErasureStage::Answers | ErasureStage::Done => ErasureStage::Done,
     }
@@ -283,6 +285,11 @@ where
     fn task(&self, item: &Item) -> Option<Item> {
         let task = item.task().filter(|task| task.client_ids.contains(&self.erasure.client_id))?;
         task.erased(self.erasure.at).map(Item::Task)
+    }
+
+    fn review(&self, item: &Item) -> Option<Item> {
+        let review = item.review().filter(|review| review.client_id == self.erasure.client_id)?;
+        review.erased().map(Item::Review)
     }
 
     fn place(&self, item: &Item) -> Option<Item> {

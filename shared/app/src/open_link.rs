@@ -126,7 +126,7 @@ pub async fn open_link(read: &impl Read, token: &str, now: Timestamp) -> Result<
         Some((booking, _)) => read.read(keys_around(booking, client_id, token.purpose)).await?,
         None => found.clone(),
     };
-    let (client, version) = first(&around, Item::client).ok_or(NotOpened::Unknown)?;
+    let (client, version) = first(&around, Item::known_client).ok_or(NotOpened::Unknown)?;
     if expired {
         let locale = client.locale.unwrap_or(business.locale);
         return Err(NotOpened::Expired(Box::new(business.clone()), locale));

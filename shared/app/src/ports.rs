@@ -306,6 +306,8 @@ pub enum ErasureStage {
     Conversation,
     /// The business's tasks, for those about the client.
     Tasks,
+    /// The business's reviews, for what the client wrote in them.
+    Reviews,
     /// The business's waitlist, for the client's places.
     Waitlist,
     /// The answers kept for repeated requests, for those that tell of the client.

@@ -101,7 +101,7 @@ pub struct Event {
 
 /// What of a thing stays out of its events: what people wrote and are written to at, which the API tells whoever may read it, and how a message was
 /// judged, which is long.
-pub const LEFT_OUT: [&str; 6] = ["text", "address", "links", "traces", "lease", "entity"];
+pub const LEFT_OUT: [&str; 7] = ["text", "notes", "address", "links", "traces", "lease", "entity"];
 
 /// The id of an event: the thing is named as its key names it, and its version is that of the change.
 pub fn event_id(business_id: &BusinessId, thing: &str, version: u64, kind: EventType) -> EventId {

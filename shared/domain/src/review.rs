@@ -29,6 +29,13 @@ pub struct Review {
     pub at: Timestamp,
 }
 
+impl Review {
+    /// The review without the client's own words, or `None` where it has none. What was thought of the visit stays.
+    pub fn erased(&self) -> Option<Review> {
+        self.text.as_ref().map(|_| Review { text: None, ..self.clone() })
+    }
+}
+
 /// How good a visit was: 1 to 5, the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "u8", into = "u8")]

@@ -111,6 +111,10 @@ fn known_by(bookings: &[Visit<'_>], well: bool) -> World {
         }
         world.book(key, &read(new.into())).unwrap();
     }
+    world.put([Item::Review(read(json!({
+        "business_id": "salon", "id": "r1", "booking_id": "k", "client_id": "her", "rating": 5,
+        "text": "They let me bring my dog", "at": "2026-11-20T11:00:00Z",
+    })))]);
     let salon = salon_id();
     let letter: IndividualFields = read(
         json!({ "channels": "all", "text": "Dear Anastasia, you may bring my dog", "subject": "For Anastasia" }),
@@ -182,6 +186,7 @@ fn an_erased_client_is_found_nowhere_and_the_counts_stay() {
         "\"entity\":\"task\"",
         "\"entity\":\"entry\"",
         "\"entity\":\"answer\"",
+        "\"entity\":\"review\"",
         "\"entity\":\"client\"",
         "\"entity\":\"telegram_chat\"",
     ] {
