@@ -116,9 +116,11 @@ pub enum Cause {
 pub struct Bans {
     /// Channels never used.
     #[serde(default)]
+    #[schema(value_type = Vec<Channel>)]
     pub channels: BTreeSet<Channel>,
     /// Types never sent.
     #[serde(default)]
+    #[schema(value_type = Vec<NotificationType>)]
     pub types: BTreeSet<NotificationType>,
 }
 

@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::booking::{Booking, EventKind};
 use crate::ids::{BusinessId, EventId};
@@ -17,7 +19,7 @@ use crate::text::text;
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident $name:literal;)*) => {
         /// What happened, as `<thing>.<what>`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum EventType {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -35,6 +37,18 @@ macro_rules! event_types {
         }
     };
 }
+
+impl PartialSchema for EventType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What happened, as `<thing>.<what>`."))
+            .enum_values(Some(EventType::ALL.iter().map(|kind| kind.name())))
+            .into()
+    }
+}
+
+impl ToSchema for EventType {}
 
 event_types! {
     /// A booking was made.

@@ -46,6 +46,7 @@ pub struct Rule {
     pub confirmation_link: bool,
     /// Recovery only: which endings of a booking it answers (S3).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<Ending>)]
     pub after: BTreeSet<Ending>,
 }
 
@@ -65,6 +66,7 @@ pub struct RuleStep {
     /// Only for bookings made by these; none means by anybody. So a booking made online may get other channels than one made by
     /// staff (S17, S19, S29).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<Source>)]
     pub sources: BTreeSet<Source>,
 }
 

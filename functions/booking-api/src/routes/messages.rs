@@ -52,7 +52,7 @@ struct LogParameters {
     #[param(rename = "status", required = false, style = Form, explode = false)]
     statuses: Vec<MessageStatus>,
     /// To clients or to staff.
-    #[param(nullable = false)]
+    #[param(inline, nullable = false)]
     recipient: Option<RecipientRole>,
     /// To this client.
     #[param(nullable = false)]

@@ -28,7 +28,7 @@ pub fn operations<T: Target>(target: T) -> T {
 #[into_params(parameter_in = Query)]
 struct TaskParameters {
     /// How they stand.
-    #[param(nullable = false)]
+    #[param(inline, nullable = false)]
     status: Option<TaskStatus>,
     /// What they are about.
     #[param(nullable = false)]
