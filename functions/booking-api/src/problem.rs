@@ -279,6 +279,9 @@ pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem 
 pub fn of_query(text: &str) -> Problem {
     let (_, what) = text.split_once(": ").unwrap_or(("", text));
     let (parameter, what) = what.split_once(": ").unwrap_or(("query", what));
+    if let Some(missing) = what.strip_prefix("missing field ") {
+        return Problem::invalid(missing.trim_matches('`'), "a value: the parameter is missing");
+    }
     match what.strip_prefix("unknown field ") {
         Some(unknown) => {
             let known = unknown.split_once(", ").map_or("no such parameter", |(_, known)| known);

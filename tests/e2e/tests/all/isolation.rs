@@ -29,7 +29,7 @@ fn kind_of(name: &str) -> Option<&'static str> {
         ("resource", &["resources", "resource_id"]),
         ("service", &["services", "service_id"]),
         ("client", &["clients", "client_id", "client_ids"]),
-        ("staff", &["staff", "staff_ids", "manager_ids"]),
+        ("staff", &["staff", "staff_id", "staff_ids", "manager_ids"]),
         ("booking", &["bookings", "booking_id"]),
         ("waitlist", &["waitlist"]),
         ("occasion", &["occasions"]),
