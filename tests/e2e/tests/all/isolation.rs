@@ -32,7 +32,7 @@ fn kind_of(name: &str) -> Option<&'static str> {
         ("staff", &["staff", "staff_id", "staff_ids", "manager_ids"]),
         ("booking", &["bookings", "booking_id"]),
         ("waitlist", &["waitlist"]),
-        ("occasion", &["occasions"]),
+        ("occasion", &["occasions", "occasion_id"]),
         ("task", &["tasks"]),
         ("key", &["api-keys"]),
         ("webhook", &["webhooks"]),
