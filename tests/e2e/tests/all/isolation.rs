@@ -20,6 +20,8 @@ struct Tenant {
     api: Http,
     mark: &'static str,
     ids: BTreeMap<&'static str, String>,
+    /// The booking whose client comes late and leaves a review.
+    visit: String,
 }
 
 /// What a field or a part of a path that takes an id is about: its kind, by the name of the list it is in, or of the field.
@@ -37,6 +39,9 @@ fn kind_of(name: &str) -> Option<&'static str> {
         ("key", &["api-keys"]),
         ("webhook", &["webhooks"]),
         ("delivery", &["deliveries"]),
+        ("device", &["devices"]),
+        ("campaign", &["campaigns"]),
+        ("review", &["reviews"]),
     ];
     kinds.into_iter().find(|(_, names)| names.contains(&name)).map(|(kind, _)| kind)
 }
@@ -71,7 +76,7 @@ impl Tenant {
             make("/v1/bookings", body)
         };
         // One of them will be late: that is a task.
-        book("12:00");
+        let visit = book("12:00");
         let booking = book("18:00");
         let waitlist = make(
             "/v1/waitlist",
@@ -89,6 +94,16 @@ impl Tenant {
             json!({ "url": hook, "types": ["task.created"], "description": named("hook") }),
         );
         let delivery = make(&format!("/v1/webhooks/{webhook}/test"), json!({}));
+        let device = json!({ "platform": "fcm", "token": format!("{mark}-device") });
+        let device = api.post(&format!("/v1/clients/{client}/devices"), &device).ok();
+        let device = device["devices"][0]["id"].as_str().unwrap().to_owned();
+        let campaign = make(
+            "/v1/campaigns",
+            json!({
+                "name": named("campaign"), "filter": {}, "channels": ["email"], "subject": named("subject"),
+                "text": named("text"),
+            }),
+        );
         let business = api.get("/v1/business").id();
         let ids = BTreeMap::from([
             ("business", business),
@@ -103,14 +118,37 @@ impl Tenant {
             ("key", key),
             ("webhook", webhook),
             ("delivery", delivery),
+            ("device", device),
+            ("campaign", campaign),
         ]);
-        Self { api, mark, ids }
+        Self { api, mark, ids, visit }
     }
 
-    /// Adds what came about by itself.
-    fn find_task(&mut self) {
-        let tasks = self.api.get("/v1/tasks").ok();
-        self.ids.insert("task", tasks["items"][0]["id"].as_str().unwrap().to_owned());
+    /// Adds what has come about by itself: the first thing of a list.
+    fn find(&mut self, kind: &'static str, list: &str) {
+        let listed = self.api.get(list).ok();
+        let id = listed["items"][0]["id"].as_str().unwrap_or_else(|| panic!("no {kind} of {}", self.mark));
+        self.ids.insert(kind, id.to_owned());
+    }
+
+    /// Does something to the visit.
+    fn visit(&self, what: &str) {
+        self.api.post(&format!("/v1/bookings/{}/{what}", self.visit), &json!({})).ok();
+    }
+
+    /// Leaves a review by the link in the last e-mail.
+    fn review(&self, stack: &Stack) {
+        let email = format!("{}@client.example", self.mark);
+        let outbox = stack.outbox();
+        let is_ours = |left: &&Value| left["channel"] == "email" && left["to"] == email.as_str();
+        let last = outbox.iter().rfind(is_ours).unwrap();
+        let lines = last["text"].as_str().unwrap().lines();
+        let link = lines.filter_map(|line| line.strip_prefix("Leave a review: ")).next();
+        let link = link.unwrap_or_else(|| panic!("no link in {last}"));
+        let browser = stack.api.with("content-type", "application/x-www-form-urlencoded");
+        let path = link.strip_prefix(stack.api.base()).unwrap();
+        let answer = browser.send("POST", path, format!("rating=2&text={}", self.mark));
+        assert_eq!(answer.status, 303, "{}", answer.text);
     }
 
     fn id(&self, kind: &str) -> &str {
@@ -143,8 +181,12 @@ enum Place {
 struct Operation {
     method: String,
     path: String,
+    /// The example of its body: JSON, or a text of another type.
     body: Option<Value>,
+    content_type: String,
     query: Vec<String>,
+    /// What the query does not do without.
+    required: Vec<String>,
 }
 
 impl Operation {
@@ -153,14 +195,24 @@ impl Operation {
         let mut all = Vec::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
-                let content = operation.pointer("/requestBody/content/application~1json");
-                let body = content.map(|content| content["example"].clone());
+                let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
+                let content = contents.and_then(|contents| contents.iter().next());
+                let body = content.map(|(_, content)| content["example"].clone());
                 assert!(body != Some(Value::Null), "{method} {path} has no example of a body");
+                let content_type = content.map_or("application/json", |(kind, _)| kind).to_owned();
                 let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-                let in_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
-                let query =
-                    in_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
-                all.push(Self { method: method.to_uppercase(), path: path.clone(), body, query });
+                let (mut query, mut required) = (Vec::new(), Vec::new());
+                for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+                    let name = parameter["name"].as_str().unwrap().to_owned();
+                    if parameter["required"] == true {
+                        let example = parameter["example"].as_str();
+                        let example = example.unwrap_or_else(|| panic!("{path}: {name} has no example"));
+                        required.push(format!("{name}={example}"));
+                    }
+                    query.push(name);
+                }
+                let (method, path) = (method.to_uppercase(), path.clone());
+                all.push(Self { method, path, body, content_type, query, required });
             }
         }
         all
@@ -230,7 +282,7 @@ impl Operation {
             }
         }
         let mut body = self.body.clone();
-        let mut query = Vec::new();
+        let mut query = self.required.clone();
         for (place, kind) in self.places() {
             let is_theirs = at.contains(&&place);
             let id = if is_theirs { theirs.id(kind) } else { caller.id(kind) };
@@ -244,8 +296,13 @@ impl Operation {
             }
         }
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        caller.api.send(&self.method, &format!("{}{query}", parts.join("/")), body)
+        let body = match body {
+            Some(Value::String(text)) => text,
+            Some(json) => json.to_string(),
+            None => String::new(),
+        };
+        let api = caller.api.with("content-type", &self.content_type);
+        api.send(&self.method, &format!("{}{query}", parts.join("/")), body)
     }
 }
 
@@ -255,11 +312,24 @@ fn no_operation_reaches_anothers_things() {
     let receiver = Recorded::deciding(|_| (204, String::new()));
     let mut theirs = Tenant::open(&stack, "zebra", "+351912340001", &receiver);
     let mut ours = Tenant::open(&stack, "quagga", "+351912340002", &receiver);
-    let noon = stack.now() + SignedDuration::from_hours(24);
-    let noon = noon.to_zoned(TimeZone::get(TOKYO).unwrap()).date().at(12, 11, 0, 0);
-    stack.run_to(noon.to_zoned(TimeZone::get(TOKYO).unwrap()).unwrap().timestamp());
-    theirs.find_task();
-    ours.find_task();
+    let tokyo = TimeZone::get(TOKYO).unwrap();
+    let tomorrow = (stack.now() + SignedDuration::from_hours(24)).to_zoned(tokyo.clone()).date();
+    let run_to = |hour, minute| {
+        stack.run_to(tomorrow.at(hour, minute, 0, 0).to_zoned(tokyo.clone()).unwrap().timestamp());
+    };
+    run_to(12, 11);
+    for tenant in [&mut theirs, &mut ours] {
+        tenant.find("task", "/v1/tasks");
+        tenant.visit("arrive");
+    }
+    run_to(12, 45);
+    theirs.visit("complete");
+    ours.visit("complete");
+    run_to(15, 30);
+    for tenant in [&mut theirs, &mut ours] {
+        tenant.review(&stack);
+        tenant.find("review", "/v1/reviews");
+    }
     stack.settle();
     let before = theirs.rows(&stack);
     assert!(before.len() > 15, "they have things to lose: {}", before.len());
@@ -287,7 +357,7 @@ fn no_operation_reaches_anothers_things() {
                     answer.status == 404 || answer.status == 422 && answer.field().contains(name)
                 }
                 // A place in a list that is not theirs, or a choice that nothing of ours meets.
-                [Place::Query(_)] | [] => answer.status < 500,
+                places if places.iter().all(|place| matches!(place, Place::Query(_))) => answer.status < 500,
                 _ => matches!(answer.status, 404 | 422),
             };
             if !refused || theirs.is_told_of(&answer.text) {
