@@ -208,7 +208,7 @@ impl PageParameters {
 }
 
 /// A request that says all it has to say by its path.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 

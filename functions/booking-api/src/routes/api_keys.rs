@@ -125,7 +125,6 @@ async fn rotate_api_key(State(store): Store, Path(key): Path<String>, call: Call
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/revoke", tag = "api-keys", security(("key" = ["keys:write"])),
     params(("id" = KeyId, Path)),
-    request_body(content = Nothing, example = json!({})),
     responses((status = 200, description = "The key, revoked.", body = ApiKey, headers(("ETag" = String))))
 )]
 async fn revoke_api_key(State(store): Store, Path(key): Path<String>, call: Call<Nothing>) -> Answer {

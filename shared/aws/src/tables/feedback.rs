@@ -129,8 +129,8 @@ impl Meter for Tables {
                 .table_name(&self.messages)
                 .key("pk", AttributeValue::S(format!("BUSINESS#{business_id}#METER")))
                 .key("sk", AttributeValue::S(count.what.clone()))
-                .update_expression("ADD total :add SET expires_epoch = :expires")
-                .condition_expression("attribute_not_exists(total) OR total <= :room")
+                .update_expression("ADD counted :add SET expires_epoch = :expires")
+                .condition_expression("attribute_not_exists(counted) OR counted <= :room")
                 .expression_attribute_values(":add", number(count.add))
                 .expression_attribute_values(":room", number(count.most - count.add))
                 .expression_attribute_values(
@@ -172,8 +172,8 @@ impl Take for Tables {
                 .table_name(&self.messages)
                 .key("pk", AttributeValue::S(format!("BUSINESS#{business_id}#METER")))
                 .key("sk", AttributeValue::S(count.what.clone()))
-                .update_expression("ADD total :add SET expires_epoch = :expires")
-                .condition_expression("attribute_not_exists(total) OR total <= :room")
+                .update_expression("ADD counted :add SET expires_epoch = :expires")
+                .condition_expression("attribute_not_exists(counted) OR counted <= :room")
                 .expression_attribute_values(":add", number(wanted))
                 .expression_attribute_values(":room", number(count.most - wanted))
                 .expression_attribute_values(
@@ -184,18 +184,18 @@ impl Take for Tables {
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
                 .await;
-            let total = match sent {
+            let counted = match sent {
                 Ok(done) => {
-                    let total = total(done.attributes.as_ref()).unwrap_or(count.most);
-                    return Ok(Taken { taken: wanted, left: count.most.saturating_sub(total) });
+                    let counted = counted(done.attributes.as_ref()).unwrap_or(count.most);
+                    return Ok(Taken { taken: wanted, left: count.most.saturating_sub(counted) });
                 }
                 Err(SdkError::ServiceError(error)) => match error.err() {
-                    UpdateItemError::ConditionalCheckFailedException(failed) => total(failed.item()),
+                    UpdateItemError::ConditionalCheckFailedException(failed) => counted(failed.item()),
                     _ => return Err(port_error(operation, SdkError::ServiceError(error))),
                 },
                 Err(error) => return Err(port_error(operation, error)),
             };
-            wanted = count.most.saturating_sub(total.unwrap_or(count.most));
+            wanted = count.most.saturating_sub(counted.unwrap_or(count.most));
             if wanted == 0 {
                 return Ok(Taken { taken: 0, left: 0 });
             }
@@ -204,9 +204,10 @@ impl Take for Tables {
     }
 }
 
-/// What a row of a count says.
-fn total(row: Option<&Row>) -> Option<u64> {
-    row?.get("total")?.as_n().ok()?.parse().ok()
+/// What a row of a count says. `total` would be a word that DynamoDB keeps for itself.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html>
+fn counted(row: Option<&Row>) -> Option<u64> {
+    row?.get("counted")?.as_n().ok()?.parse().ok()
 }
 
 /// Which of a cancelled transaction's parts was refused for a reason.

@@ -142,8 +142,8 @@ impl Tenant {
         let outbox = stack.outbox();
         let is_ours = |left: &&Value| left["channel"] == "email" && left["to"] == email.as_str();
         let last = outbox.iter().rfind(is_ours).unwrap();
-        let lines = last["text"].as_str().unwrap().lines();
-        let link = lines.filter_map(|line| line.strip_prefix("Leave a review: ")).next();
+        let mut lines = last["text"].as_str().unwrap().lines();
+        let link = lines.find_map(|line| line.strip_prefix("Leave a review: "));
         let link = link.unwrap_or_else(|| panic!("no link in {last}"));
         let browser = stack.api.with("content-type", "application/x-www-form-urlencoded");
         let path = link.strip_prefix(stack.api.base()).unwrap();
@@ -199,7 +199,7 @@ impl Operation {
                 let content = contents.and_then(|contents| contents.iter().next());
                 let body = content.map(|(_, content)| content["example"].clone());
                 assert!(body != Some(Value::Null), "{method} {path} has no example of a body");
-                let content_type = content.map_or("application/json", |(kind, _)| kind).to_owned();
+                let content_type = content.map_or("application/json", |(kind, _)| kind.as_str()).to_owned();
                 let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
                 let (mut query, mut required) = (Vec::new(), Vec::new());
                 for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
