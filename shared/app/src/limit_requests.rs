@@ -61,7 +61,7 @@ impl RequestLimit {
     ) -> Result<Quota, PortError> {
         let seconds_left = u64::try_from(MINUTE - now.as_second().rem_euclid(MINUTE)).unwrap_or(1);
         let quota = |admitted, remaining| Quota { admitted, limit: self.per_minute, remaining, seconds_left };
-        let minute = match self.from_slice(business_id, now.as_second().div_euclid(MINUTE)) {
+        let minute = match self.give_one(business_id, now.as_second().div_euclid(MINUTE)) {
             Here::Given(remaining) => return Ok(quota(true, remaining)),
             Here::UsedUp => return Ok(quota(false, 0)),
             Here::Nothing(minute) => minute,
@@ -80,14 +80,14 @@ impl RequestLimit {
             *here = Taken { taken: here.taken + taken.taken, left: taken.left };
         }
         drop(slices);
-        match self.from_slice(business_id, minute) {
+        match self.give_one(business_id, minute) {
             Here::Given(remaining) => Ok(quota(true, remaining)),
             _ => Ok(quota(false, 0)),
         }
     }
 
     /// Gives out one of the requests that this sandbox has taken.
-    fn from_slice(&self, business_id: &BusinessId, minute: i64) -> Here {
+    fn give_one(&self, business_id: &BusinessId, minute: i64) -> Here {
         let mut slices = self.slices();
         if minute > slices.minute {
             *slices = Slices { minute, of: HashMap::new() };

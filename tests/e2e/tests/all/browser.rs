@@ -185,5 +185,4 @@ fn look_at(python: &Path, asked: &Value) {
     let output = looks.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    println!("{said}");
 }

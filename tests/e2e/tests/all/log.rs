@@ -124,7 +124,7 @@ fn s47_s48_s49_the_log_of_a_business_and_of_a_client_is_filtered_and_paged_and_e
     let bookings = |query: &str| ids_of(&all_pages(&salon.api, &format!("/v1/bookings?{query}"), 1));
     let day = salon.day(2, "00:00").timestamp();
     assert_eq!(bookings(&format!("from={day}")), [first.clone(), second.clone()]);
-    assert_eq!(bookings(&format!("client_id={client}")), [first.clone()]);
+    assert_eq!(bookings(&format!("client_id={client}")), std::slice::from_ref(&first));
     assert_eq!(bookings(&format!("from={day}&status=cancelled")), [""; 0]);
     assert_eq!(bookings(&format!("from={day}&resource_id={}", salon.resource)).len(), 2);
     // Their things are not found, by whatever id.
