@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::template::InvalidTemplate;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 /// A problem as the caller sees it.
@@ -237,8 +238,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What serde says of a field, as a problem that names it.
-pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+/// What serde says of a field of the body `json`, as a problem that names it.
+pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>, json: &[u8]) -> Problem {
     use serde_json::error::Category;
     let path = error.path().to_string();
     let error = error.into_inner();
@@ -246,7 +247,12 @@ pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>) -> Problem 
     // "… at line 3 column 7" helps with broken JSON only.
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     if error.classify() != Category::Data {
-        return Problem::malformed(text);
+        // A number, say, where one of several words belongs is to serde_json no JSON at all.
+        let is_json = std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok());
+        return match is_json {
+            true => Problem::invalid(path, "another kind of value: a word as the document lists them"),
+            false => Problem::malformed(text),
+        };
     }
     let inside = |field: &str| if path == "." { field.to_owned() } else { format!("{path}.{field}") };
     let quoted = |what: &str| what.split('`').nth(1).map(str::to_owned);
@@ -309,7 +315,7 @@ mod tests {
     fn problem<T: DeserializeOwned>(json: &str) -> (u16, String, String) {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err().unwrap();
-        let problem = of_json(error);
+        let problem = of_json(error, json.as_bytes());
         let field = problem.errors.first().cloned().unwrap_or(FieldError::new("", problem.detail));
         (problem.status, field.field, field.expected)
     }
@@ -389,6 +395,7 @@ mod tests {
         let suppression = problem::<SuppressionFields>;
         refused(r#"{"channel":"push","cause":"stop"}"#, suppression, "channel", "`email`");
         refused(r#"{"channel":"sms","cause":"mood"}"#, suppression, "cause", "`hard_bounce`");
+        refused(r#"{"channel":7,"cause":"stop"}"#, suppression, "channel", "a word");
         let patch = problem::<BookingPatch>;
         refused(r#"{"resource_id":null}"#, patch, "resource_id", "string");
         refused(r#"{"client_ids":["a b"]}"#, patch, "client_ids[0]", "an id");

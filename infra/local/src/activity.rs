@@ -15,13 +15,13 @@ pub const IDLE_POLL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Signal {
     wake: Notify,
-    asked: AtomicU64,
+    asked: watch::Sender<u64>,
     idle: watch::Sender<u64>,
 }
 
 impl Default for Signal {
     fn default() -> Self {
-        Self { wake: Notify::new(), asked: AtomicU64::new(0), idle: watch::Sender::new(0) }
+        Self { wake: Notify::new(), asked: watch::Sender::new(0), idle: watch::Sender::new(0) }
     }
 }
 
@@ -33,7 +33,7 @@ impl Signal {
 
     /// What the poller calls before it looks; it hands the number back with [`Signal::found_nothing`].
     pub fn looking(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
+        *self.asked.borrow()
     }
 
     /// The look that began with `asked` found nothing, and nothing found earlier is still being handled.
@@ -48,10 +48,19 @@ impl Signal {
 
     /// Resolves once a look that began after this call has found nothing.
     pub async fn idle(&self) {
-        let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut asked = 0;
+        self.asked.send_modify(|count| {
+            *count += 1;
+            asked = *count;
+        });
         self.wake();
         // The sender lives in self, so waiting cannot fail.
         let _ = self.idle.subscribe().wait_for(|seen| *seen >= asked).await;
+    }
+
+    /// Resolves while somebody waits in [`Signal::idle`]: nothing more will come, so there is nothing to gather it for.
+    pub async fn hurried(&self) {
+        let _ = self.asked.subscribe().wait_for(|asked| *asked > *self.idle.borrow()).await;
     }
 }
 
@@ -194,6 +203,24 @@ mod tests {
         left.store(3, Ordering::SeqCst);
         activity.drained(&sources, Duration::from_secs(5)).await.unwrap();
         assert_eq!(left.load(Ordering::SeqCst), 0, "a later call asks anew");
+    }
+
+    #[tokio::test]
+    async fn whoever_gathers_is_hurried_while_somebody_waits() {
+        let signal = Arc::new(Signal::default());
+        let hurried = |signal: Arc<Signal>| async move {
+            tokio::time::timeout(Duration::from_millis(20), signal.hurried()).await.is_ok()
+        };
+        assert!(!hurried(Arc::clone(&signal)).await);
+        let waiting = tokio::spawn({
+            let signal = Arc::clone(&signal);
+            async move { signal.idle().await }
+        });
+        signal.rest(Duration::from_secs(5)).await;
+        assert!(hurried(Arc::clone(&signal)).await);
+        signal.found_nothing(signal.looking());
+        waiting.await.unwrap();
+        assert!(!hurried(signal).await);
     }
 
     #[tokio::test]

@@ -219,9 +219,10 @@ async fn put_service(State(store): Store, Path(service): Path<String>, call: Cal
     let service: ServiceId = id(&service, "service")?;
     let business_id = &call.caller.business_id;
     let key = Key::Service(business_id.clone(), service.clone());
+    let after = Item::Service(call.body.clone().with_id(business_id.clone(), service)?);
     let change = |before: Option<Item>| {
         before.ok_or(AppError::NotFound { what: "service" })?;
-        Ok(Item::Service(call.body.clone().with_id(business_id.clone(), service.clone())?))
+        Ok(after.clone())
     };
     shown(update(&*store, call.edit(), key, &[], change).await?)
 }

@@ -178,7 +178,11 @@ impl StreamPoller {
                 let next = match records.try_recv() {
                     Ok(record) => Some(record),
                     Err(_) if self.mapping.window.is_zero() => None,
-                    Err(_) => tokio::time::timeout_at(end, records.recv()).await.ok().flatten(),
+                    Err(_) => tokio::select! {
+                        next = records.recv() => next,
+                        () = tokio::time::sleep_until(end) => None,
+                        () = self.signal.hurried() => None,
+                    },
                 };
                 match next {
                     Some(record) => batch.push(record),

@@ -232,7 +232,7 @@ impl<'a> Salon<'a> {
 
     /// Everything there is, to compare before with after: both tables, what left, and the schedules.
     pub fn everything(&self) -> (Vec<String>, Vec<Value>, Vec<Value>) {
-        (self.stack.rows(), self.stack.outbox(), self.stack.schedules())
+        (self.stack.facts(), self.stack.outbox(), self.stack.schedules())
     }
 }
 
