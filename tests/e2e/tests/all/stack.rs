@@ -174,10 +174,10 @@ impl Stack {
         rows
     }
 
-    /// [`rows`](Self::rows) but for the counts of requests, which every request to the API changes.
+    /// [`rows`](Self::rows) but for what any request to the API may change: the counts of requests, and when a key was last used.
     pub fn facts(&self) -> Vec<String> {
         let mut rows = self.rows();
-        rows.retain(|row| !row.contains("\"REQUESTS#"));
+        rows.retain(|row| !row.contains("\"REQUESTS#") && !row.contains("\"credential\""));
         rows
     }
 
