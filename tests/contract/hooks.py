@@ -19,6 +19,7 @@ with open(os.environ["CONTRACT_SALON"]) as file:
 
 SCOPE = re.compile(r"/v1/([a-z-]+)/\{id\}")
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 WHEN = re.compile(r"(19[7-9]|20\d|21\d)\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d.*")
 
@@ -29,10 +30,16 @@ schemathesis.openapi.format("time-zone", st.sampled_from(sorted(available_timezo
 
 
 def pick(kind, value):
-    """Three times out of four an id that exists; the same value always gives the same one."""
+    """An id that exists; the same value always gives the same one."""
     ids = SALON.get(kind, [])
-    chance = zlib.crc32(value.encode())
-    return ids[chance // 4 % len(ids)] if ids and chance % 4 else value
+    return ids[zlib.crc32(value.encode()) // 4 % len(ids)] if ids else value
+
+
+def is_instant(value):
+    try:
+        return INSTANT.fullmatch(value) and datetime.fromisoformat(value)
+    except ValueError:
+        return False
 
 
 def there(name, value):
@@ -54,6 +61,9 @@ def there(name, value):
     if name in ("start", "from") and WHEN.fullmatch(value):
         ahead = timedelta(minutes=15 * (zlib.crc32(value.encode()) % 50_000))
         return (datetime.fromisoformat(SALON["now"][:16]) + timedelta(days=2) + ahead).isoformat()
+    if name in ("start_at", "expires_at") and is_instant(value):
+        ahead = timedelta(minutes=15 * (zlib.crc32(value.encode()) % 20_000))
+        return (datetime.fromisoformat(SALON["now"][:16]) + timedelta(days=2) + ahead).isoformat() + "Z"
     # No pattern says that at most 64 characters stand before the @.
     if name == "email" and value.count("@") == 1 and value.index("@") > 64:
         return value[value.index("@") - 1 :]
@@ -64,13 +74,21 @@ def there(name, value):
 def before_call(context, case, kwargs):
     scope = SCOPE.match(case.path)
     named = (case.path_parameters or {}).get("id")
-    if scope and isinstance(named, str) and ID.fullmatch(named):
+    # An id with one of these in it is another path.
+    for name, value in (case.path_parameters or {}).items():
+        if isinstance(value, str):
+            case.path_parameters[name] = re.sub("[/?#]", "-", value)
+    # Three times out of four one that exists.
+    if scope and isinstance(named, str) and ID.fullmatch(named) and zlib.crc32(named.encode()) % 4:
         named = case.path_parameters["id"] = pick(KINDS.get(scope[1], scope[1][:-1]), named)
     if isinstance(case.body, dict):
         case.body = there("", case.body)
-        own = SALON["bookings_of"].get(named)
-        if own and ID.fullmatch(str(case.body.get("booking_id", ""))):
-            case.body["booking_id"] = own
+        # A booking of this client's, if it is known to have one.
+        if case.path.startswith("/v1/clients/{id}/") and ID.fullmatch(str(case.body.get("booking_id", ""))):
+            if not (own := SALON["bookings_of"].get(named)):
+                del case.body["booking_id"]
+            else:
+                case.body["booking_id"] = own
         if WHEN.fullmatch(str(case.body.get("from", ""))) and WHEN.fullmatch(str(case.body.get("until", ""))):
             case.body["until"] = (datetime.fromisoformat(case.body["from"]) + timedelta(hours=9)).isoformat()
     # The key that all calls are made with must not be taken away.
@@ -79,7 +97,8 @@ def before_call(context, case, kwargs):
     # A key that was used for another request is refused, as it should be.
     if KEY.fullmatch(str((case.headers or {}).get("Idempotency-Key", ""))):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
-    # The cursor is that of a dry run.
-    if "cursor" in (case.query or {}) and "dry_run" in {parameter.name for parameter in case.operation.query}:
-        if str(case.query.get("dry_run")).lower() != "true":
+    # One that looks like a cursor, and which no page gave.
+    if "cursor" in (case.query or {}):
+        of = next(parameter.definition for parameter in case.operation.query if parameter.name == "cursor")
+        if re.search(of["schema"]["pattern"], str(case.query["cursor"])):
             del case.query["cursor"]

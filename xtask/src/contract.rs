@@ -23,10 +23,13 @@ taken, and the other way round. What is not asked of an operation, and why, is i
   --seed SEED    of what is made up at random; without it another one each time, which is printed";
 
 /// How many requests are made up for each operation, beside those that follow from the document.
-const REQUESTS: &str = "20";
+const REQUESTS: &str = "10";
 
 /// Bookings to be changed.
 const BOOKINGS: i64 = 24;
+
+/// Campaigns, webhooks and API keys to be changed, of each.
+const OF_EACH: usize = 5;
 
 /// Parses the options and runs.
 pub fn command(mut args: lexopt::Parser) -> Result<()> {
@@ -84,7 +87,7 @@ fn call(seed: Option<u32>) -> Result<()> {
                 "--url",
                 &stack.api,
             ])
-            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", REQUESTS])
+            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", REQUESTS, "--workers", "2"])
             .args(seed.map(|seed| format!("--seed={seed}")))
             .arg("--no-color"),
     );
@@ -117,7 +120,8 @@ fn open_salon(stack: &Stack) -> Result<(String, Value)> {
         let made = api.post(path, &body)?;
         Ok(made["id"].as_str().with_context(|| format!("{path} was answered without an id"))?.to_owned())
     };
-    let now = Client::new(&stack.control, None).get("/time")?["now"].clone();
+    let control = Client::new(&stack.control, None);
+    let now = control.get("/time")?["now"].clone();
     let today: Timestamp = now.as_str().unwrap_or_default().parse()?;
     let ahead =
         |days: i64| (today + SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M").to_string();
@@ -166,9 +170,26 @@ fn open_salon(stack: &Stack) -> Result<(String, Value)> {
         let bonus = json!({ "bonus": "accrued", "amount": { "points": 5 } });
         occasions.push(create(&format!("/v1/clients/{client}/bonuses"), bonus)?);
     }
+    let (mut campaigns, mut webhooks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..OF_EACH {
+        let campaign = json!({ "name": "Spring", "filter": {}, "channels": ["email"], "text": "Spring!" });
+        campaigns.push(create("/v1/campaigns", campaign)?);
+        // Nobody listens there, and nothing that happens in this salon is of the type.
+        let webhook = json!({ "url": format!("http://127.0.0.1:9/{number}"), "types": ["message.unknown"] });
+        webhooks.push(create("/v1/webhooks", webhook)?);
+        keys.push(create("/v1/api-keys", json!({ "name": "Till", "role": "staff" }))?);
+        // A text to be sent by hand is a task.
+        let letter = json!({ "text": "See you soon!", "channels": ["assisted"] });
+        create(&format!("/v1/clients/{}/messages", clients[number % clients.len()]), letter)?;
+    }
+    control.post("/time/run-to", &json!({ "to": (today + SignedDuration::from_mins(1)).to_string() }))?;
+    let mut tasks = Vec::new();
+    for task in api.get("/v1/tasks")?["items"].as_array().context("tasks are no list")? {
+        tasks.push(task["id"].clone());
+    }
     let salon = json!({
         "now": now, "staff": staff, "location": [location], "resource": resources, "service": [service], "client": clients,
-        "booking": bookings, "bookings_of": bookings_of, "waitlist_entry": entries, "occasion": occasions
+        "booking": bookings, "bookings_of": bookings_of, "waitlist_entry": entries, "occasion": occasions, "campaign": campaigns, "webhook": webhooks, "api-key": keys, "task": tasks
     });
     Ok((key, salon))
 }

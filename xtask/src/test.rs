@@ -134,9 +134,11 @@ fn sam_build() -> Command {
     command
         .args(["build", "--template", "template.yaml", "--parameter-overrides", "Architecture=x86_64"])
         .env("CARGO_LAMBDA_COMPILER", "cargo")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
+        // The profile `dev`: `release` says of every dependency how it is optimized.
+        .env("SAM_BUILD_MODE", "debug")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_STRIP", "symbols");
     command
 }
 

@@ -110,7 +110,24 @@ pub(crate) fn problem_name(status: &str) -> String {
 pub fn openapi() -> serde_json::Result<Value> {
     let mut document = serde_json::to_value(described())?;
     tidy(&mut document);
+    tell_of_bodies_that_may_be_left_out(&mut document);
     Ok(document)
+}
+
+/// A body none of whose fields is required may be left out: an empty one reads as `{}`.
+fn tell_of_bodies_that_may_be_left_out(document: &mut Value) {
+    let schemas = document["components"]["schemas"].take();
+    let operations = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operation) in operations.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()) {
+        let Some(body) = operation.get_mut("requestBody") else { continue };
+        let name = body["content"]["application/json"]["schema"]["$ref"].as_str();
+        let Some(name) = name.and_then(|name| name.strip_prefix("#/components/schemas/")) else { continue };
+        let fields = &schemas[name];
+        if fields["type"] == "object" && fields.get("required").is_none() {
+            body["required"] = false.into();
+        }
+    }
+    document["components"]["schemas"] = schemas;
 }
 
 /// Takes out of descriptions what is meant for readers of the code: the ends of its lines, and the numbers of rules.

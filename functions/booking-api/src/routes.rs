@@ -239,7 +239,7 @@ fn linked(uri: &Uri, cursor: &str) -> String {
     format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())
 }
 
-/// The most rows of one page of a spreadsheet, which are as many without a limit: a Lambda function answers with 6 MB at the most.
+/// The most messages of one page, and the most rows of one page of a spreadsheet, which are as many without a limit: a Lambda function answers with 6 MB at the most.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const ROWS: u32 = 500;
 

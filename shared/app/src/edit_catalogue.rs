@@ -509,7 +509,7 @@ pub struct ClientFields {
     pub marketing_consent: bool,
     /// Words by which the business sorts its clients: at most 20.
     #[serde(default, deserialize_with = "tags")]
-    #[schema(max_items = 20)]
+    #[schema(max_items = 20, value_type = Vec<Tag>)]
     pub tags: BTreeSet<Tag>,
 }
 

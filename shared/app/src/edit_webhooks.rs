@@ -30,7 +30,7 @@ const FILTERS: usize = 20;
 #[serde(deny_unknown_fields)]
 pub struct WebhookFields {
     /// Where events are posted: an https URL on the public internet, with no port or one from 1024 on, of at most 500 characters.
-    #[schema(max_length = 500)]
+    #[schema(min_length = 12, max_length = 500, examples("https://crm.example.com/hook"))]
     pub url: String,
     /// Which events; every event where it is absent. At most 20.
     #[serde(default, deserialize_with = "given")]
@@ -47,7 +47,7 @@ pub struct WebhookFields {
 pub struct WebhookPatch {
     /// Where events are posted.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = String, required = false, max_length = 500)]
+    #[schema(value_type = String, required = false, min_length = 12, max_length = 500, examples("https://crm.example.com/hook"))]
     pub url: Option<String>,
     /// Which events.
     #[serde(default, deserialize_with = "given")]

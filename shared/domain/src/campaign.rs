@@ -219,7 +219,7 @@ impl PerMinute {
 pub struct CampaignFilter {
     /// Clients with at least one of these tags: at most 20.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    #[schema(max_items = 20)]
+    #[schema(max_items = 20, value_type = Vec<Tag>)]
     pub tags: BTreeSet<Tag>,
     /// Clients who are written to in this language.
     #[serde(default, skip_serializing_if = "Option::is_none")]

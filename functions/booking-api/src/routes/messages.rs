@@ -69,7 +69,7 @@ struct LogParameters {
     /// What the page before gave as `next`.
     #[param(nullable = false, pattern = "^[0-9A-Za-z:.,_-]{1,120}$")]
     cursor: Option<String>,
-    /// At most so many; 50 without it, and up to 100. Of a spreadsheet 500, and up to 500.
+    /// At most so many; without it 50, of a spreadsheet 500.
     #[param(nullable = false, minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
@@ -108,7 +108,7 @@ async fn list_messages(
     caller: Caller,
     Parameters(wanted): Parameters<LogParameters>,
 ) -> Answer {
-    let limit = limited(wanted.limit, 50, 100)?;
+    let limit = limited(wanted.limit, 50, ROWS)?;
     listed(found(&store, &caller, wanted, limit).await?)
 }
 
