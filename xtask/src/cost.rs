@@ -291,6 +291,28 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The table for so many bookings a month, as docs/scale.md shows it.
+pub fn markdown(bookings: u64) -> Result<String> {
+    let (inputs, prices) = (Inputs::new(bookings), Prices::read()?);
+    Ok(Report::new(&inputs, &prices)?.table().to_string())
+}
+
+/// What the system costs in our design and by polling, for so many bookings a month of so many businesses.
+pub fn by_businesses(bookings: u64, all: &[u64]) -> Result<String> {
+    let prices = Prices::read()?;
+    let [ours, polling, _] = Design::ALL.map(Design::name);
+    let mut table = table(&["businesses", ours, polling]);
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for &businesses in all {
+        let inputs = Inputs { businesses, ..Inputs::new(bookings) };
+        let [ours, polling, _] = Report::new(&inputs, &prices)?.system().map(|cost| cost.to_string());
+        table.add_row([grouped(businesses.into()), ours, polling]);
+    }
+    Ok(table.to_string())
+}
+
 /// Parses the options and runs.
 pub fn command(mut args: lexopt::Parser) -> Result<()> {
     let mut inputs = Inputs::new(1_000_000);

@@ -27,6 +27,7 @@ mod process;
 mod python;
 mod rules;
 mod run;
+mod scale;
 mod simulate;
 mod stack;
 mod steps;
@@ -58,6 +59,7 @@ cargo xtask COMMAND [OPTIONS]
   bench burst     how long a thousand messages due at the same instant take on the local stack
   bench api       how many requests a second the API answers on the local stack, and the AWS calls of each
   cost            what so many bookings cost at AWS's list prices, in our design and in two others
+  scale           which quota binds at how many bookings a day, and how long the morning's burst takes; docs/scale.md
   redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS
   replay          have the stream bring again what was not planned
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
@@ -97,6 +99,7 @@ fn dispatch() -> Result<()> {
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),
             Some("cost") => cost::command(args),
+            Some("scale") => scale::command(args),
             Some("redrive") => mend::command("redrive", args),
             Some("replay") => mend::command("replay", args),
             Some("simulate") => simulate::command(args),
