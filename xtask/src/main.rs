@@ -12,6 +12,8 @@ mod bench_burst;
 mod bench_domain;
 mod cargo;
 mod contract;
+mod cost;
+mod count;
 mod coverage;
 mod demo;
 mod deploy;
@@ -20,15 +22,18 @@ mod http;
 mod mend;
 mod mutants;
 mod openapi;
+mod prices;
 mod process;
 mod python;
 mod rules;
 mod run;
+mod scale;
 mod simulate;
 mod stack;
 mod steps;
 mod test;
 mod tools;
+mod traffic;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,6 +58,8 @@ cargo xtask COMMAND [OPTIONS]
   bench domain    how long planning, deciding and rendering take, and how many instructions
   bench burst     how long a thousand messages due at the same instant take on the local stack
   bench api       how many requests a second the API answers on the local stack, and the AWS calls of each
+  cost            what so many bookings cost at AWS's list prices, in our design and in two others
+  scale           which quota binds at how many bookings a day, and how long the morning's burst takes; docs/scale.md
   redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS
   replay          have the stream bring again what was not planned
   admin           the admin tool, built first; `cargo xtask admin --help` lists what it can do
@@ -91,6 +98,8 @@ fn dispatch() -> Result<()> {
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),
+            Some("cost") => cost::command(args),
+            Some("scale") => scale::command(args),
             Some("redrive") => mend::command("redrive", args),
             Some("replay") => mend::command("replay", args),
             Some("simulate") => simulate::command(args),
