@@ -110,7 +110,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Call<T> {
             });
         }
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| of_json(error, json))?;
+        let body =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| of_json(error, json))?;
         deserializer.end().map_err(|error| Problem::malformed(error.to_string()))?;
         Ok(Self { caller, once, if_match, body })
     }

@@ -248,7 +248,8 @@ pub fn of_json(error: serde_path_to_error::Error<serde_json::Error>, json: &[u8]
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     if error.classify() != Category::Data {
         // A number, say, where one of several words belongs is to serde_json no JSON at all.
-        let is_json = std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok());
+        let is_json =
+            std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok());
         return match is_json {
             true => Problem::invalid(path, "another kind of value: a word as the document lists them"),
             false => Problem::malformed(text),

@@ -180,14 +180,21 @@ fn s46_everybody_whom_the_filter_finds_hears_of_it_once_in_words_of_their_own() 
     let world = drafted(json!({}));
     start(&world);
     world.pass(A_WHILE);
-    // Eva has e-mail only.
+    // Eva has e-mail only. Where a text leaves by sms, a link of its reader's own ends it.
+    let said: Vec<String> = left(&world)
+        .into_iter()
+        .map(|line| match line.split_once(" Unsubscribe: https://pages.example/c/") {
+            Some((said, _)) if line.contains(" by sms: ") => format!("{said} …"),
+            _ => line,
+        })
+        .collect();
     assert_eq!(
-        left(&world),
+        said,
         [
             "ana by push: Dear Ana, spring is here.",
-            "ana by sms: Salon Aurora: Dear Ana, spring is here.",
+            "ana by sms: Salon Aurora: Dear Ana, spring is here. …",
             "leo by push: Dear Leo, spring is here.",
-            "rui by sms: Salon Aurora: Dear Rui, spring is here.",
+            "rui by sms: Salon Aurora: Dear Rui, spring is here. …",
         ]
     );
     let campaign = campaign(&world);
