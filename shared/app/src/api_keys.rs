@@ -119,7 +119,7 @@ pub async fn create_key(
     .await
 }
 
-/// Changes a key to one that allows no more than `by`, who changes it.
+/// Changes a key that allows no more than `by`, who changes it, to one that does not either.
 ///
 /// # Errors
 /// [`AppError::Invalid`] names the field; [`AppError::Forbidden`]; [`AppError::NotFound`]; [`AppError::LastOwnerKey`]; [`AppError::Stale`].
@@ -135,6 +135,7 @@ pub async fn change_key(
     }
     change(ports, edit, id, |credential| {
         let before = credential.key.clone();
+        covers(by, &before.access)?;
         let patch = patch.clone();
         let access = Access { scopes: patch.scopes.unwrap_or(before.access.scopes), ..before.access };
         check_access(&access)?;
@@ -182,16 +183,18 @@ pub async fn rotate_key(
     .await
 }
 
-/// Revokes a key. One that is revoked stays as it is.
+/// Revokes a key that allows no more than `by`, who asks for it. One that is revoked stays as it is.
 ///
 /// # Errors
-/// [`AppError::NotFound`]; [`AppError::LastOwnerKey`]; [`AppError::Stale`].
+/// [`AppError::Forbidden`]; [`AppError::NotFound`]; [`AppError::LastOwnerKey`]; [`AppError::Stale`].
 pub async fn revoke_key(
     ports: &(impl Read + WriteFacts),
     edit: Edit<'_>,
+    by: &Access,
     id: &KeyId,
 ) -> Result<Done<ApiKey>, AppError> {
     change(ports, edit, id, |credential| {
+        covers(by, &credential.key.access)?;
         let revoked_at = credential.key.revoked_at.or(Some(edit.now));
         let key = ApiKey { revoked_at, ..credential.key };
         Ok((Credential { key: key.clone(), previous: None, ..credential }, key))

@@ -10,7 +10,9 @@ use domain::compose::{Pages, bill, compose};
 use domain::decide::{Decision, asks_for_future_booking, decide};
 use domain::facts::Facts;
 use domain::ids::DeviceId;
+use domain::link;
 use domain::message::{Lease, Message, MessageStatus, Reason};
+use domain::notification_type::NotificationType;
 use domain::recipient::Person;
 use domain::task::{Task, TaskKind};
 use domain::template::{Content, Templates};
@@ -322,7 +324,7 @@ where
         self.message.status = MessageStatus::Sending;
         self.message.lease = Some(Lease { until: self.shift.until, holder: self.shift.holder.to_owned() });
         self.message.attempts += 1;
-        self.message.text = Some(content.text().to_owned());
+        self.message.text = kept(&self.message, content);
         self.add(trace);
         self.write().await
     }
@@ -477,4 +479,8 @@ fn spread(message: &Message, seconds: i64) -> SignedDuration {
     let digits = message.id.as_str().get(..4).unwrap_or_default();
     let spread = i64::from_str_radix(digits, 16).unwrap_or(0); // 0 to 65535
     SignedDuration::from_secs(seconds * 4 / 5 + seconds * 2 / 5 * spread / 65_536)
+}
+/// What the log keeps of a text. A code proves an address to whoever reads it, and a link acts for its reader.
+fn kept(message: &Message, content: &Content) -> Option<String> {
+    (message.kind != NotificationType::VerificationCode).then(|| link::masked(content.text()))
 }

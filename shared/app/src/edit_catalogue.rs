@@ -300,7 +300,8 @@ impl BusinessPatch {
     pub fn apply(&self, business: Business) -> Result<Business, AppError> {
         let patch = self.clone();
         let sms_limits = patch.sms_limits.unwrap_or(business.sms_limits);
-        check_limits(&sms_limits)?;
+        let sms_prices = patch.sms_prices.unwrap_or(business.sms_prices);
+        check_limits(&sms_limits, &sms_prices)?;
         let whatsapp_templates = patch.whatsapp_templates.unwrap_or(business.whatsapp_templates);
         for (kind, template) in &whatsapp_templates {
             check_whatsapp(template, *kind).map_err(|error| InvalidTemplate {
@@ -310,6 +311,7 @@ impl BusinessPatch {
         }
         Ok(Business {
             sms_limits,
+            sms_prices,
             whatsapp_templates,
             app_url: patch.app_url.unwrap_or(business.app_url),
             // What speaks in the business's name is set by the operator, or with its secret.
@@ -327,7 +329,6 @@ impl BusinessPatch {
             review_url: patch.review_url.unwrap_or(business.review_url),
             tip_url: patch.tip_url.unwrap_or(business.tip_url),
             signature: patch.signature.unwrap_or(business.signature),
-            sms_prices: patch.sms_prices.unwrap_or(business.sms_prices),
             sms_enabled: patch.sms_enabled.unwrap_or(business.sms_enabled),
             quiet_hours: patch.quiet_hours.unwrap_or(business.quiet_hours),
             no_show_after_minutes: patch.no_show_after_minutes.unwrap_or(business.no_show_after_minutes),
@@ -339,7 +340,7 @@ impl BusinessPatch {
 /// The most countries that sms are allowed to.
 const COUNTRIES: usize = 250;
 
-fn check_limits(limits: &SmsLimits) -> Result<(), AppError> {
+fn check_limits(limits: &SmsLimits, prices: &[SmsPrice]) -> Result<(), AppError> {
     let countries = &limits.countries;
     if countries.len() > COUNTRIES {
         return Err(AppError::invalid("sms_limits.countries", "at most 250 prefixes"));
@@ -350,6 +351,15 @@ fn check_limits(limits: &SmsLimits) -> Result<(), AppError> {
     }
     if limits.per_month.as_ref().is_some_and(|most| most.minor < 0) {
         return Err(AppError::invalid("sms_limits.per_month.minor", "0 or more minor units"));
+    }
+    // Without a price nothing would ever count.
+    if let Some(most) = &limits.per_month
+        && !prices.iter().any(|price| price.per_thousand.currency == most.currency)
+    {
+        return Err(AppError::invalid(
+            "sms_limits.per_month",
+            "an amount in the currency of sms_prices, of which there must be one",
+        ));
     }
     if limits.per_number_and_day.is_some_and(|most| !(1..=1000).contains(&most)) {
         return Err(AppError::invalid("sms_limits.per_number_and_day", "1 to 1000 sms"));

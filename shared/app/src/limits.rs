@@ -28,7 +28,7 @@ pub(crate) async fn count_sms(
     message: &Message,
     now: Timestamp,
 ) -> Result<Option<Over>, PortError> {
-    let (Some(_), Some(phone), 0) = (message.segments, &message.address, message.attempts) else {
+    let (Some(segments), Some(phone), 0) = (message.segments, &message.address, message.attempts) else {
         return Ok(None);
     };
     let (limits, day) = (&business.sms_limits, now.to_zoned(TimeZone::UTC).date());
@@ -42,16 +42,19 @@ pub(crate) async fn count_sms(
         });
     }
     let month = format!("{:04}-{:02}", day.year(), day.month());
-    // A price in another currency, or none, counts for nothing: the limit is in the currency of the price table.
-    let price = message
-        .estimate
-        .as_ref()
-        .filter(|price| limits.per_month.as_ref().is_some_and(|most| most.currency == price.currency));
     let of_month = counts.len();
-    if let (Some(price), Some(most)) = (price, &limits.per_month) {
+    if let Some(most) = &limits.per_month {
+        // What has no price in the limit's currency counts as the dearest that has one: no number is outside of the limit.
+        let price = message.estimate.as_ref().filter(|price| price.currency == most.currency);
+        let prices = business.sms_prices.iter().map(|price| &price.per_thousand);
+        let dearest = prices.filter(|price| price.currency == most.currency).map(|price| price.minor).max();
+        let thousandths = price.map_or_else(
+            || dearest.unwrap_or(0).saturating_mul(i64::from(segments)),
+            |price| price.thousandths,
+        );
         counts.push(Count {
             what: format!("SMS#{month}"),
-            add: u64::try_from(price.thousandths).unwrap_or(0),
+            add: u64::try_from(thousandths).unwrap_or(0),
             most: u64::try_from(most.minor).unwrap_or(0).saturating_mul(1000),
             expires_at: now + SignedDuration::from_hours(24 * 62),
         });

@@ -3,6 +3,8 @@
 //! What a reply does, its entry in the conversation and the mark that it was done are one transaction, so it acts once however often it comes:
 //! a "no" that comes again after the client has booked anew finds its mark.
 
+use std::collections::BTreeSet;
+
 use domain::booking::{Booking, Confirmation, Notify, Status};
 use domain::business::Locale;
 use domain::channel::Channel;
@@ -41,6 +43,9 @@ const VISITS: usize = 50;
 
 /// The most characters of a reply that are kept. Sms and messengers take fewer.
 const MOST: usize = 5_000;
+
+/// What is kept of a text that may be meant for another business.
+const UNTOLD: &str = "…";
 
 /// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +151,8 @@ pub async fn take_reply(
     };
     let about = about.filter(|about| everyone.contains(&about.to));
     let actor = actor(store, &everyone, about.as_ref(), reply, now).await?;
+    let (everyone, untold) = readers(everyone, actor.as_ref(), reply);
+    let reply = untold.as_ref().unwrap_or(reply);
     let mut heard = Heard::Stranger;
     for someone in &everyone {
         let acts = actor.as_ref() == Some(someone);
@@ -193,6 +200,25 @@ async fn people(store: &(impl Read + FindClients), from: &Writer) -> Result<Vec<
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// Who of those who may have written is kept with the reply, and how it is kept where that is not as it came.
+///
+/// Businesses that share a number must not read what was written to another of them: a text is kept by the one that it answers, and where
+/// nobody can tell which that is, by all without its words. STOP and START are said to the number, and so to all.
+fn readers(everyone: Vec<Someone>, actor: Option<&Someone>, reply: &Reply) -> (Vec<Someone>, Option<Reply>) {
+    let businesses: BTreeSet<&BusinessId> = everyone.iter().map(|(business, _)| business).collect();
+    let to_number = matches!(meaning_of(&reply.said), Some(Meaning::Stop | Meaning::Start));
+    if businesses.len() < 2 || to_number {
+        return (everyone, None);
+    }
+    match actor {
+        Some((business, _)) => {
+            let business = business.clone();
+            (everyone.into_iter().filter(|(of, _)| *of == business).collect(), None)
+        }
+        None => (everyone, Some(Reply { said: Said::Text(UNTOLD.to_owned()), ..reply.clone() })),
+    }
 }
 
 async fn owner(read: &impl Read, number: SenderNumber) -> Result<Option<BusinessId>, PortError> {

@@ -44,6 +44,25 @@ const CONTEXT: &[u8] = b"client page 1";
 
 const SECONDS_OF_A_DAY: i64 = 24 * 3600;
 
+/// A text as others than its reader may see it: whoever has a link may do what it is for.
+pub fn masked(text: &str) -> String {
+    let mut parts = text.split("/c/");
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        masked.push_str("/c/");
+        let token =
+            part.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).count();
+        // Shorter than any token it is something else.
+        if token < MAC * 4 / 3 {
+            masked.push_str(part);
+        } else {
+            masked.push('…');
+            masked.push_str(part.get(token..).unwrap_or_default());
+        }
+    }
+    masked
+}
+
 /// What a link is for. The page of one purpose takes no link of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each says what it is")]

@@ -95,7 +95,8 @@ pub struct SmsLimits {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 250, pattern = r"^\+[0-9]{1,7}$")]
     pub countries: Vec<String>,
-    /// The most that sms may cost in a calendar month (UTC), by the price table, whose currency it must have. Beyond it sms wait.
+    /// The most that sms may cost in a calendar month (UTC), by the price table, whose currency it must have. To a number that has no price an
+    /// sms counts as the dearest. Beyond the limit sms wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::optional_amount)]
     pub per_month: Option<Money>,

@@ -128,7 +128,7 @@ async fn rotate_api_key(State(store): Store, Path(key): Path<String>, call: Call
     responses((status = 200, description = "The key, revoked.", body = ApiKey, headers(("ETag" = String))))
 )]
 async fn revoke_api_key(State(store): Store, Path(key): Path<String>, call: Call<Nothing>) -> Answer {
-    let key = id(&key, "API key")?;
-    let Done { value, etag } = revoke_key(&*store, call.edit(), &key).await?;
+    let (key, by) = (id(&key, "API key")?, &call.caller.principal.access);
+    let Done { value, etag } = revoke_key(&*store, call.edit(), by, &key).await?;
     Ok(ok(etag, value))
 }

@@ -191,3 +191,12 @@ fn no_log_shows_a_secret_and_a_stored_key_reads_back() {
         assert_eq!(LinkSecret::try_from(bad.to_owned()), Err(InvalidLinkSecret));
     }
 }
+
+#[test]
+fn a_text_that_others_see_opens_nothing() {
+    let token = signed(&keys(BUSINESS, 7), "2026-11-23T10:00:00Z").unwrap();
+    let text = format!("Confirm: https://pages.example/c/{token}, or call. https://x.example/c/menu /c/");
+    let shown = "Confirm: https://pages.example/c/…, or call. https://x.example/c/menu /c/";
+    assert_eq!(masked(&text), shown);
+    assert_eq!(masked(shown), shown);
+}

@@ -69,7 +69,7 @@ fn rotate(world: &World, id: &KeyId, grace_hours: u8) -> Result<Done<MadeKey>, A
 
 fn revoke(world: &World, id: &KeyId) -> Result<Done<ApiKey>, AppError> {
     let salon = salon_id();
-    world.request(|| revoke_key(world, edit(&salon, None, world.now()), id))
+    world.request(|| revoke_key(world, edit(&salon, None, world.now()), &OWNER, id))
 }
 
 fn change(world: &World, by: &Access, id: &KeyId, patch: Value) -> Result<Done<ApiKey>, AppError> {
@@ -275,7 +275,7 @@ fn of_two_owners_who_revoke_each_other_one_stays() {
     };
     async fn revoke_number(world: &World, number: usize) -> bool {
         let (salon, id) = (salon_id(), key_number(world, number));
-        revoke_key(world, edit(&salon, None, world.now()), &id).await.is_ok()
+        revoke_key(world, edit(&salon, None, world.now()), &OWNER, &id).await.is_ok()
     }
     interleave(
         two,
@@ -340,7 +340,7 @@ fn anothers_key_is_not_found_and_does_not_change() {
     let (mine, none) = (edit(&barber, None, now), KeyPatch::default());
     not_found(finished(world.run(get_key(&world, &barber, &theirs))).unwrap_err());
     not_found(finished(world.run(change_key(&world, mine, &OWNER, &theirs, &none))).unwrap_err());
-    not_found(finished(world.run(revoke_key(&world, mine, &theirs))).unwrap_err());
+    not_found(finished(world.run(revoke_key(&world, mine, &OWNER, &theirs))).unwrap_err());
     let grace = RotateFields { grace_hours: 0 };
     not_found(finished(world.run(rotate_key(&world, &world, mine, &OWNER, &theirs, &grace))).err().unwrap());
     assert!(finished(world.run(list_keys(&world, &barber))).unwrap().is_empty());

@@ -10,6 +10,7 @@ use app::take_reply::{Heard, Reply, Said, Writer, take_reply};
 use app::take_report::AboutMessage;
 use app::telegram::{BotFields, invite, is_from_telegram, link_chat, set_bot};
 use domain::booking::{Booking, Confirmation, Status};
+use domain::business::Business;
 use domain::channel::Channel;
 use domain::client::{Cause, Client};
 use domain::conversation::{Answered, Author, Entry};
@@ -279,6 +280,43 @@ fn s51_who_answers_a_number_answers_whose_it_is(
     let stop = said(Channel::Sms, "r1", "stop");
     hear(&world, &Reply { from: Writer::Sms { phone: parsed(ANA), to: parsed(to) }, ..stop });
     assert_eq!((stopped_at(&world, "salon"), stopped_at(&world, "barber")), expected);
+}
+
+#[test]
+fn s51_what_was_written_to_one_business_is_read_by_no_other_that_shares_the_number() {
+    let kept_next_door = |reply: &Reply| {
+        let world = told();
+        next_door(&world, None);
+        let salon = Key::Business(salon_id());
+        let stored = world.get(&salon).unwrap();
+        let salon = stored.item.business().unwrap().clone();
+        world.put([Item::Business(Business { sms_number: None, ..salon })]);
+        let about = world.messages().into_iter().find(|message| message.channel == Channel::Sms);
+        let about = reply
+            .about
+            .as_ref()
+            .map(|(_, since)| (AboutMessage::Named(MessageRef::of(&about.unwrap())), *since));
+        hear(&world, &Reply { about, ..reply.clone() });
+        let page = Page { after: None, limit: 100 };
+        let Run::Finished(Ok(listed)) =
+            world.run(world.conversation(&parsed("barber"), &parsed("ana"), page))
+        else {
+            panic!("a conversation cannot be listed")
+        };
+        let words = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.text).collect::<Vec<_>>();
+        let theirs = listed.items.into_iter().filter_map(|stored| stored.item.entry().cloned()).collect();
+        (words(conversation(&world, "ana")), words(theirs))
+    };
+    let shared = Writer::Sms { phone: parsed(ANA), to: parsed(SHARED) };
+    let text = Reply { from: shared, ..said(Channel::Sms, "r1", "It is about my test result") };
+    assert_eq!(
+        kept_next_door(&text),
+        (vec!["…".to_owned()], vec!["…".to_owned()]),
+        "nobody can tell for whom"
+    );
+    let answer = AboutMessage::Called(Channel::Sms, String::new());
+    let answered = Reply { about: Some((answer, text.at)), ..text };
+    assert_eq!(kept_next_door(&answered), (vec!["It is about my test result".to_owned()], vec![]));
 }
 
 #[test]
