@@ -443,6 +443,8 @@ fn s16_a_code_reaches_client_and_staff_on_the_channel_chosen_and_no_log() {
     let left = left_for(&world, Type::VerificationCode);
     assert_eq!(left.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), [Channel::Email, Channel::Sms]);
     assert!(left[0].1.contains("4829ab") && left[1].1.contains("771122"), "{left:?}");
+    let logged = world.messages().into_iter().filter(|message| message.kind == Type::VerificationCode);
+    assert_eq!(logged.map(|message| message.text).collect::<Vec<_>>(), [None, None]);
 }
 
 #[test]

@@ -118,6 +118,20 @@ fn key_number(world: &World, number: usize) -> KeyId {
 }
 
 #[test]
+fn a_narrowed_key_neither_narrows_nor_ends_a_stronger_one() {
+    let (world, owner, _) = owned();
+    make(&world, &OWNER, &fields("Second", "owner")).unwrap();
+    let narrowed = Access { scopes: Some([Scope::KeysWrite].into()), ..OWNER };
+    let salon = salon_id();
+    let ended = world.request(|| revoke_key(&world, edit(&salon, None, world.now()), &narrowed, &owner));
+    assert!(matches!(ended, Err(AppError::Forbidden(_))), "{ended:?}");
+    let scopes = json!({ "scopes": ["keys:write"] });
+    let changed = change(&world, &narrowed, &owner, scopes);
+    assert!(matches!(changed, Err(AppError::Forbidden(_))), "{changed:?}");
+    assert!(revoke(&world, &owner).is_ok());
+}
+
+#[test]
 fn a_business_begins_with_an_owners_key() {
     let world = salon();
     let made =

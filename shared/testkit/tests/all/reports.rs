@@ -253,6 +253,11 @@ fn s67_what_staff_did_with_an_assisted_message_is_what_became_of_it(
 
 /// The salon with limits of sms, where a booking is told by sms.
 fn limited(limits: Value) -> World {
+    limited_where("+351", limits)
+}
+
+/// The same with a price for numbers that begin so.
+fn limited_where(prefix: &str, limits: Value) -> World {
     let world =
         with_rule(json!({ "enabled": true, "steps": [{ "timing": "immediately", "channels": ["sms"] }] }));
     let Some(Item::Business(mut salon)) = world.get(&Key::Business(salon_id())).map(|stored| stored.item)
@@ -261,7 +266,7 @@ fn limited(limits: Value) -> World {
     };
     salon.sms_limits = read(limits);
     salon.sms_prices =
-        read(json!([{ "prefix": "+351", "per_thousand": { "minor": 1000, "currency": "EUR" } }]));
+        read(json!([{ "prefix": prefix, "per_thousand": { "minor": 1000, "currency": "EUR" } }]));
     world.put([Item::Business(salon)]);
     world
 }
@@ -292,10 +297,12 @@ fn one_number_gets_so_many_sms_in_a_day() {
     assert_eq!(told, ["Accepted None", "Accepted None", "Suppressed Some(RecipientLimit)"]);
 }
 
-#[test]
-fn sms_wait_when_the_months_money_is_spent_and_staff_is_told_once() {
+#[rstest]
+#[case::priced("+351")]
+#[case::without_a_price_it_counts_as_the_dearest("+44")]
+fn sms_wait_when_the_months_money_is_spent_and_staff_is_told_once(#[case] prefix: &str) {
     // A segment costs a cent.
-    let world = limited(json!({ "per_month": { "minor": 2, "currency": "EUR" } }));
+    let world = limited_where(prefix, json!({ "per_month": { "minor": 2, "currency": "EUR" } }));
     let told = book(&world, ["10", "12", "14"]);
     let left = told.iter().filter(|told| told.starts_with("Accepted")).count();
     assert!(
