@@ -3,15 +3,14 @@
 use domain::task::{Task, TaskKind};
 use domain::template::Content;
 
-use crate::ports::{
-    Address, Expect, Item, Outgoing, Provider, ProviderError, Receipt, Write, WriteError, WriteFacts,
-};
+use crate::once::write_unless_there;
+use crate::ports::{Address, Item, Outgoing, Provider, ProviderError, Read, Receipt, WriteFacts};
 
 /// [`Provider`] whose messages are tasks for staff.
 #[derive(Debug, Clone, Copy)]
 pub struct Staff<'a, S>(pub &'a S);
 
-impl<S: WriteFacts> Provider for Staff<'_, S> {
+impl<S: Read + WriteFacts> Provider for Staff<'_, S> {
     /// Writes the task. Its id is the message's, so a message handed over twice is one task; staff who close it report what they did.
     async fn send(&self, outgoing: Outgoing<'_>) -> Result<Receipt, ProviderError> {
         let Outgoing { message, to, content, .. } = outgoing;
@@ -33,9 +32,9 @@ impl<S: WriteFacts> Provider for Staff<'_, S> {
             closed: None,
         };
         let receipt = Receipt { provider_id: task.id.to_string(), dead_devices: Vec::new() };
-        match self.0.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Absent }]).await {
-            Ok(()) | Err(WriteError::Conflict) => Ok(receipt),
-            Err(WriteError::Port(error)) => Err(ProviderError::Unknown(error.into())),
+        match write_unless_there(self.0, Item::Task(task)).await {
+            Ok(()) => Ok(receipt),
+            Err(error) => Err(ProviderError::Unknown(error.into())),
         }
     }
 }

@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::error::chain;
 use crate::limits::{Over, count_sms};
 use crate::load_facts::load_facts;
+use crate::once::write_unless_there;
 use crate::ports::{
     Address, ClientBookings, Due, DueWhat, Expect, Item, Key, Meter, Outgoing, PortError, Provider,
     ProviderError, Read, Receipt, SetTimer, Stored, TelegramBot, Write, WriteError, WriteFacts, WriteLedger,
@@ -174,7 +175,7 @@ struct Attempt<'a, S, T> {
 
 impl<S, T> Attempt<'_, S, T>
 where
-    S: WriteLedger + WriteFacts + ClientBookings + Meter,
+    S: Read + WriteLedger + WriteFacts + ClientBookings + Meter,
     T: SetTimer,
 {
     async fn run(&mut self, provider: &impl Provider) -> Result<Delivered, WriteError> {
@@ -414,11 +415,8 @@ where
     }
 
     /// Writes a task down, unless it is there: its id says what it is about, and what staff has made of it stands.
-    async fn add_task(&self, task: Task) -> Result<(), WriteError> {
-        match self.store.write_facts(vec![Write { item: Item::Task(task), expect: Expect::Absent }]).await {
-            Ok(()) | Err(WriteError::Conflict) => Ok(()),
-            Err(error) => Err(error),
-        }
+    async fn add_task(&self, task: Task) -> Result<(), PortError> {
+        write_unless_there(self.store, Item::Task(task)).await
     }
 
     async fn withhold(&mut self, trace: Trace, reason: Reason) -> Result<Delivered, WriteError> {

@@ -13,6 +13,9 @@ use crate::ports::{
     Answer, Expect, Item, Key, PortError, Read, Stored, Write, WriteError, WriteFacts, first,
 };
 
+/// How often an item is written that may be there.
+const TRIES: u32 = 5;
+
 /// How long answers to callers are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -150,4 +153,26 @@ pub(crate) async fn write_once<T: Serialize>(
         writes.push(Write { item: Item::Answer(answer), expect: place });
     }
     store.write_facts(writes).await
+}
+
+/// Writes an item unless something stands in its place. A conflict alone does not tell that: where two transactions meet, nothing may stand there.
+///
+/// # Errors
+/// [`PortError::Retryable`] where others kept writing there.
+pub(crate) async fn write_unless_there(store: &(impl Read + WriteFacts), item: Item) -> Result<(), PortError> {
+    let key = item.key();
+    for _ in 0..TRIES {
+        match store.write_facts(vec![Write { item: item.clone(), expect: Expect::Absent }]).await {
+            Ok(()) => return Ok(()),
+            Err(WriteError::Conflict) => {}
+            Err(WriteError::Port(error)) => return Err(error),
+        }
+        if !store.read(vec![key.clone()]).await?.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(PortError::Retryable {
+        operation: "writing what may be there",
+        source: "others kept writing there at the same time".into(),
+    })
 }

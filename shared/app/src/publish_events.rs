@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::error::chain;
+use crate::once::write_unless_there;
 use crate::ports::{
-    DueDelivery, EnqueueDelivery, Expect, Item, Key, OnBus, PortError, PublishEvents, Read, Write,
-    WriteError, WriteFacts,
+    DueDelivery, EnqueueDelivery, Item, Key, OnBus, PortError, PublishEvents, Read, WriteFacts,
 };
 
 /// The most events that are put on the bus at a time.
@@ -209,20 +209,8 @@ async fn write_and_enqueue(
     delivery: Delivery,
 ) -> Result<(), PortError> {
     let due = DueDelivery::of(&delivery);
-    let item = Item::WebhookDelivery(delivery);
-    let key = item.key();
-    match store.write_facts(vec![Write { item, expect: Expect::Absent }]).await {
-        Ok(()) => {}
-        // An earlier try wrote it, and may have died before it was queued.
-        Err(WriteError::Conflict) if !store.read(vec![key]).await?.is_empty() => {}
-        Err(WriteError::Conflict) => {
-            return Err(PortError::Retryable {
-                operation: "writing a delivery",
-                source: "others kept writing at the same time".into(),
-            });
-        }
-        Err(WriteError::Port(error)) => return Err(error),
-    }
+    // An earlier try may have written it, and died before it was queued.
+    write_unless_there(store, Item::WebhookDelivery(delivery)).await?;
     queue.enqueue_delivery(&due, 0).await
 }
 

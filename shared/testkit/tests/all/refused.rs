@@ -117,6 +117,21 @@ fn an_email_under_which_the_sandbox_died_is_unknown_when_it_is_no_longer_owed() 
     world.assert_all_over();
 }
 
+#[test]
+fn an_sms_that_may_have_left_has_a_task_though_another_write_was_under_way_where_it_goes() {
+    let world = due("rui");
+    world.plan_faults([(2, Fault::CrashAfter)]);
+    world.bring();
+    world.pass(SignedDuration::from_secs(30));
+    // Read, then the task: DynamoDB refuses it for a transaction that meets it there, and nothing stands in its place.
+    world.plan_faults([(1, Fault::Conflict)]);
+    world.bring();
+    world.pass_all();
+    let unknown = world.messages().into_iter().find(|row| row.status == MessageStatus::Unknown).unwrap();
+    let tasks = world.tasks();
+    assert!(tasks.iter().any(|task| task.message_id.as_ref() == Some(&unknown.id)), "{tasks:?}");
+}
+
 /// Ana's booking under a rule that tells her of it by push, else by sms, else by e-mail.
 fn cascading() -> World {
     let world = salon();
