@@ -58,7 +58,7 @@ pub async fn bring_campaign(
 }
 
 /// Lets the campaign that came `due` choose its next clients. `wall` is the clock's time (UTC). Answers how clients were found; `None` where it was
-/// not its time: it was held up, called off, or another copy came first.
+/// not its time: it was held up, called off, another copy came first, or it waits for the end of the night.
 ///
 /// # Errors
 /// [`PortError`]; it then comes again.
@@ -86,6 +86,15 @@ pub async fn run_campaign(
         };
         if campaign.next_page().is_none_or(|at| at > now) {
             return Ok(None);
+        }
+        if let Some(until) = campaign.quiet_until(business, now) {
+            let waiting = Item::Campaign(campaign.waiting(until, now));
+            let write = Write { item: waiting, expect: Expect::Version(version) };
+            match store.write_facts(vec![write]).await {
+                Ok(()) => return Ok(None),
+                Err(WriteError::Conflict) => continue,
+                Err(WriteError::Port(error)) => return Err(error),
+            }
         }
         let chosen = choose(store, business, campaign, now).await?;
         let next = campaign.advanced(chosen.last, chosen.found, chosen.all, now);

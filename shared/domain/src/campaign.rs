@@ -344,6 +344,21 @@ impl Campaign {
         self.progress.next_at.filter(|_| goes_on)
     }
 
+    /// Until when it waits (UTC) where one of its channels keeps the business's quiet hours at `now`: clients chosen by night would all hear of it in
+    /// the minute in which the night ends, and could not be held back any more.
+    pub fn quiet_until(&self, business: &Business, now: Timestamp) -> Option<Timestamp> {
+        let hours = business.quiet_hours.as_ref()?;
+        let held = self.channels.iter().any(|channel| hours.hold(*channel));
+        let window = hours.window_around(now, &business.zone).filter(|_| held)?;
+        Some(window.ends)
+    }
+
+    /// The campaign, which at `now` waits with its next clients until an instant (both UTC).
+    pub fn waiting(&self, until: Timestamp, now: Timestamp) -> Campaign {
+        let progress = Progress { next_at: Some(until), ..self.progress.clone() };
+        Campaign { progress, changed_at: now, ..self.clone() }
+    }
+
     /// The id of the occasion for a client: the same however often the client is chosen, so that nobody hears of a campaign twice.
     pub fn occasion_id(&self, client_id: &ClientId) -> OccasionId {
         digest(format_args!("campaign|{}|{}|{client_id}", self.business_id, self.id))

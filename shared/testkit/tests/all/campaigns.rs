@@ -367,9 +367,33 @@ fn s46_a_scheduled_campaign_that_was_paused_over_its_time_starts_when_it_is_resu
 }
 
 #[test]
+fn s46_a_campaign_started_by_night_waits_for_the_morning_and_keeps_its_pace_then() {
+    let world = drafted(json!({ "filter": { "tags": ["regular"] }, "channels": ["push"] }));
+    crowd(&world, 30);
+    world.pass_until(instant("2026-11-20T23:30:00Z"));
+    start(&world);
+    world.pass_until(instant("2026-11-21T07:59:59Z"));
+    assert_eq!((chosen(&world).len(), left(&world).len()), (0, 0), "it is night until eight");
+    // Twelve a minute.
+    world.pass(SignedDuration::from_mins(1));
+    let first = left(&world).len();
+    assert!((11..=14).contains(&first), "{first} left in the first minute");
+    hold(&world, Hold::Pause).unwrap();
+    world.pass(SignedDuration::from_hours(1));
+    assert!(left(&world).len() <= first + 2, "it is held up");
+    hold(&world, Hold::Resume).unwrap();
+    world.pass(SignedDuration::from_mins(10));
+    assert_eq!(left(&world).len(), of_crowd(30).len());
+}
+
+#[test]
 fn s46_a_cancelled_campaign_takes_back_what_has_not_left() {
     let world = drafted(json!({}));
-    world.pass_until(instant("2026-11-20T23:30:00Z"));
+    // It is evening at the salon, and night where the clients live by the clock.
+    for id in ["ana", "rui", "eva", "leo"] {
+        change_card(&world, id, |client| client.zone = Some(parsed("Europe/Athens")));
+    }
+    world.pass_until(instant("2026-11-20T21:30:00Z"));
     start(&world);
     world.pass(A_WHILE);
     assert_eq!(campaign(&world).status, CampaignStatus::Completed);
