@@ -8,14 +8,15 @@ use aws_lambda_events::apigw::ApiGatewayV2CustomAuthorizerV2Request as Request;
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use oidc::{Issuer, Settings};
-use runtime::{now, start_logs, variable};
+use runtime::{now, parsed, start_logs, variable};
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables =
+        &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     let issuer = &Settings::from_environment(|name| variable(name).ok()).map(Issuer::new);
     run(service_fn(|event: LambdaEvent<Request>| answer(tables, issuer, event.payload))).await
 }

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use app::limit_requests::RequestLimit;
 use aws::images::Images;
 use aws::tables::Tables;
-use runtime::{start_logs, variable};
+use runtime::{parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let images = Images::new(&config, &variable("IMAGES_BUCKET")?);
     let limit = RequestLimit::per_minute(variable("REQUESTS_PER_MINUTE")?.parse()?);
     lambda_http::run(booking_api::router(Arc::new(tables), Arc::new(images), limit)).await

@@ -7,13 +7,18 @@ use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use runtime::batch::{Record, each_due};
-use runtime::{now, start_logs, variable};
+use runtime::{now, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = &Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let schedules = &Schedules::new(&config, variable, PerQueue::only(variable("QUEUE_ARN")?))?;
     run(service_fn(|event: LambdaEvent<_>| async move {
         let response = each_due(event.payload, |due| async move {

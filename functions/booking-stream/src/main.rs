@@ -6,13 +6,18 @@ use aws::queues::{Failures, PerQueue, Queues};
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{start_logs, variable};
+use runtime::{parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let queues = Queues::new(&config, PerQueue::urls(variable)?);
     let schedules = Schedules::new(&config, variable, PerQueue::arns(variable)?)?;
     let failures = Failures::new(&config, variable("FAILURES_QUEUE_URL")?);

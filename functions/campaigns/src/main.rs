@@ -5,14 +5,15 @@ use app::run_campaign::run_campaign;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use runtime::batch::{Record, each_due};
-use runtime::{now, start_logs, variable};
+use runtime::{now, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     // The ledger is the stream's matter.
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables =
+        &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     run(service_fn(|event: LambdaEvent<_>| async move {
         let response = each_due(event.payload, |due| async move {
             match run_campaign(tables, &due, now()).await {

@@ -5,13 +5,18 @@ use aws::schedules::Schedules;
 use aws::ses::Ses;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
+use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
     let pace = Pace::from_environment();

@@ -4,14 +4,19 @@ use aws::queues::PerQueue;
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, start_logs, variable};
+use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
 use telegram::{Bots, ENDPOINT};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
     let bots = Bots::new(variable("TELEGRAM_ENDPOINT").unwrap_or_else(|_| ENDPOINT.to_owned()))?;
     let pace = Pace::from_environment();

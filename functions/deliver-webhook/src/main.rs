@@ -8,14 +8,15 @@ use aws::schedules::DeliveryTimers;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use runtime::batch::{Record, each_due};
-use runtime::{now, start_logs, variable};
+use runtime::{now, parsed, start_logs, variable};
 use webhooks::Receivers;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables =
+        &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     let queue = &WebhookQueue::new(&config, variable("QUEUE_URL")?);
     let timers = &DeliveryTimers::new(&config, variable)?;
     let receivers = &Receivers::new(runtime::reach())?;

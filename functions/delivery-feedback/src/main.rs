@@ -13,13 +13,18 @@ use aws::queues::PerQueue;
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use runtime::{start_logs, variable};
+use runtime::{parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = &Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let schedules = &Schedules::new(&config, variable, PerQueue::only(variable("QUEUE_ARN")?))?;
     run(service_fn(|event: LambdaEvent<_>| event::handle(tables, schedules, event.payload))).await
 }

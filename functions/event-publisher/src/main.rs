@@ -6,13 +6,14 @@ use aws::bus::Bus;
 use aws::queues::{Failures, WebhookQueue};
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{start_logs, variable};
+use runtime::{parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables =
+        Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     let bus = Bus::new(&config, variable("EVENT_BUS")?);
     let queue = WebhookQueue::new(&config, variable("WEBHOOK_QUEUE_URL")?);
     let failures = Failures::new(&config, variable("FAILURES_QUEUE_URL")?);

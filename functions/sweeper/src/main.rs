@@ -8,14 +8,19 @@ use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use runtime::metrics::put_metrics;
-use runtime::{now, start_logs, variable};
+use runtime::{now, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let stack = &variable("STACK_NAME")?;
-    let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, variable("MESSAGES_TABLE")?);
+    let tables = &Tables::new(
+        &config,
+        variable("BOOKINGS_TABLE")?,
+        variable("MESSAGES_TABLE")?,
+        parsed("RETENTION_MONTHS")?,
+    );
     let queues = &Queues::new(&config, PerQueue::urls(variable)?);
     let schedules = &Schedules::new(&config, variable, PerQueue::arns(variable)?)?;
     run(service_fn(|event: LambdaEvent<event::Due>| async move {

@@ -2,7 +2,7 @@
 
 use app::assign_number::assign_number;
 use app::ports::SenderNumber;
-use aws::tables::Tables;
+use aws::tables::{Retention, Tables};
 use domain::contact::Phone;
 use domain::ids::BusinessId;
 use domain::messenger::WhatsappNumberId;
@@ -29,7 +29,7 @@ pub async fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let business = business.ok_or("--business is missing")?;
     let number = number.ok_or("--sms or --whatsapp is missing")?;
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), Retention::default());
     assign_number(&tables, &business, &number).await?;
     print("assigned\n")
 }

@@ -1,7 +1,7 @@
 //! `admin create-business`.
 
 use app::create_business::create_business;
-use aws::tables::Tables;
+use aws::tables::{Retention, Tables};
 use domain::business::Locale;
 use domain::text::Name;
 use domain::zone::Zone;
@@ -22,7 +22,7 @@ struct Command {
 pub async fn command(arguments: lexopt::Parser) -> Result<(), Failure> {
     let Some(command) = read(arguments)? else { return print(HELP) };
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), Retention::default());
     let Command { name, zone, locale, json } = command;
     let made = create_business(&tables, &RandomIds, name, zone, locale, now()).await?;
     if json {

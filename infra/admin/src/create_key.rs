@@ -2,7 +2,7 @@
 
 use app::api_keys::{KeyFields, create_key};
 use app::edit_catalogue::Edit;
-use aws::tables::Tables;
+use aws::tables::{Retention, Tables};
 use domain::access::{Access, Role};
 use domain::ids::BusinessId;
 use domain::text::Name;
@@ -26,7 +26,7 @@ pub async fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let business_id = business.ok_or("--business is missing")?;
     let fields = KeyFields { name: name.ok_or("--name is missing")?, role, scopes: None, expires_at: None };
     let config = aws::connect::connect()?;
-    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
+    let tables = Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), Retention::default());
     let edit = Edit { business_id: &business_id, once: None, if_match: None, now: now() };
     let made = create_key(&tables, &RandomIds, edit, &Access::all_of(Role::Owner), &fields).await?;
     let (key, secret) = (made.value.key, made.value.secret.unwrap_or_default());

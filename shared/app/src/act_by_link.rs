@@ -141,13 +141,19 @@ async fn prepare(
             let mut opt_outs = opened.client.opt_outs.clone();
             opt_outs.retain(|channel| !offered.contains(channel));
             opt_outs.extend(offered.difference(channels));
-            Ok(card(opened, Client { marketing_consent: *marketing, opt_outs, ..opened.client.clone() }))
+            Ok(card(opened, Client { opt_outs, ..subscribed(&opened.client, *marketing, now) }))
         }
         (Purpose::Unsubscribe, Act::Unsubscribe, _) => {
-            Ok(card(opened, Client { marketing_consent: false, ..opened.client.clone() }))
+            Ok(card(opened, subscribed(&opened.client, false, now)))
         }
         _ => Err(NotOpened::Unknown),
     }
+}
+
+/// The client, by the client's own word at `now` (UTC), with or without marketing.
+fn subscribed(client: &Client, marketing: bool, now: Timestamp) -> Client {
+    let unsubscribed_at = (!marketing).then(|| client.unsubscribed_at.unwrap_or(now));
+    Client { marketing_consent: marketing, unsubscribed_at, ..client.clone() }
 }
 
 /// What a client says about a visit ahead: a change to the booking, or that it is `done` already.

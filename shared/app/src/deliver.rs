@@ -28,7 +28,7 @@ use crate::ports::{
     ProviderError, Read, Receipt, SetTimer, Stored, TelegramBot, Write, WriteError, WriteFacts, WriteLedger,
     first,
 };
-use crate::settle::{settle, without_devices};
+use crate::settle::{message_task, settle, without_devices};
 
 /// How often a run starts over because the row changed under it.
 const TRIES: u32 = 5;
@@ -390,22 +390,8 @@ where
     }
 
     async fn leave_unknown(&mut self) -> Result<Delivered, WriteError> {
-        let task = Task {
-            business_id: self.message.business_id.clone(),
-            id: self.message.id.as_str().parse().map_err(|_| PortError::Permanent {
-                operation: "making a task",
-                source: "the message's id is no task id".into(),
-            })?,
-            kind: TaskKind::UnknownMessage,
-            subject: Some(self.message.subject.clone()),
-            client_ids: self.message.recipient.client().cloned().into_iter().collect(),
-            since: self.shift.wall.max(self.due.at),
-            assignee: None,
-            message_id: Some(self.message.id.clone()),
-            text: None,
-            links: Vec::new(),
-            closed: None,
-        };
+        let since = self.shift.wall.max(self.due.at);
+        let task = message_task(&self.message, TaskKind::UnknownMessage, since)?;
         // The task first: a row that stands as unknown has one.
         self.add_task(task).await?;
         self.message.status = MessageStatus::Unknown;

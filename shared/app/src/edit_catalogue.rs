@@ -87,7 +87,7 @@ pub async fn create_resource<S: Read + WriteFacts>(
 }
 
 /// Makes a new thing out of what is found at `along` and at the keys of `needs`.
-async fn create_from<S: Read + WriteFacts>(
+pub(crate) async fn create_from<S: Read + WriteFacts>(
     ports: &S,
     edit: Edit<'_>,
     along: &[Key],
@@ -114,18 +114,31 @@ pub async fn update<S: Read + WriteFacts>(
     needs: &[Need],
     change: impl Fn(Option<Item>) -> Result<Item, AppError>,
 ) -> Result<Done<Item>, AppError> {
+    update_along(ports, edit, key, &[], needs, |before, _| Ok((change(before)?, Vec::new()))).await
+}
+
+/// Changes the thing at `key` by what is found at `along`, and writes what `change` says beside it.
+pub(crate) async fn update_along<S: Read + WriteFacts>(
+    ports: &S,
+    edit: Edit<'_>,
+    key: Key,
+    along: &[Key],
+    needs: &[Need],
+    change: impl Fn(Option<Item>, &[Stored]) -> Result<(Item, Vec<Write>), AppError>,
+) -> Result<Done<Item>, AppError> {
     let (key, change) = (&key, &change);
     let mut keys = vec![key.clone()];
+    keys.extend(along.iter().cloned());
     keys.extend(needs.iter().map(|need| need.key.clone()).filter(|needed| needed != key));
     do_once(ports, TRIES, edit.business_id, edit.once, edit.now, keys, |found| async move {
         check_needs(needs, &found)?;
         let before = found.iter().find(|stored| stored.item.key() == *key);
         let version = before.map_or(0, |stored| stored.version);
         check_version(edit.if_match, version)?;
-        let item = change(before.map(|stored| stored.item.clone()))?;
+        let (item, mut writes) = change(before.map(|stored| stored.item.clone()), &found)?;
         let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
-        let write = Write { item: item.clone(), expect };
-        Ok((vec![write], Done { value: item, etag: version + 1 }))
+        writes.push(Write { item: item.clone(), expect });
+        Ok((writes, Done { value: item, etag: version + 1 }))
     })
     .await
 }
@@ -552,6 +565,7 @@ impl ClientFields {
             zone,
             bans,
             marketing_consent,
+            unsubscribed_at: before.and_then(|before| before.unsubscribed_at).filter(|_| !marketing_consent),
             tags,
             opt_outs: before.map(|before| before.opt_outs.clone()).unwrap_or_default(),
             suppressions: before.map(|before| before.suppressions.clone()).unwrap_or_default(),

@@ -359,6 +359,6 @@ pub async fn erasure_of(
 ///
 /// # Errors
 /// [`AppError::Erased`].
-pub fn not_erased(client: Client) -> Result<Client, AppError> {
+pub(crate) fn not_erased(client: Client) -> Result<Client, AppError> {
     if client.erased_at.is_some() { Err(AppError::Erased) } else { Ok(client) }
 }

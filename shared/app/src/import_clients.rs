@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use crate::create_booking::new_id;
 use crate::edit_catalogue::{Edit, TAGS};
+use crate::edit_client::{address_keys, taken_over};
 use crate::error::AppError;
 use crate::list_clients::{clients_with_phone, sift_clients};
 use crate::once::{Done, Once, answered, place_of_answer, write_once};
@@ -132,6 +133,7 @@ impl Line {
                 zone: None,
                 bans: Bans::none(),
                 marketing_consent: false,
+                unsubscribed_at: None,
                 opt_outs: BTreeSet::new(),
                 tags: BTreeSet::new(),
                 suppressions: Vec::new(),
@@ -391,14 +393,22 @@ async fn take(
     dry_run: bool,
 ) -> Result<Result<Took, LineError>, AppError> {
     for _ in 0..TRIES {
-        let found = ports.read(vec![Key::Client(business_id.clone(), id.clone())]).await?;
+        let mut keys = vec![Key::Client(business_id.clone(), id.clone())];
+        keys.extend(address_keys(business_id, line.phone.as_ref(), line.email.as_ref()));
+        let found = ports.read(keys).await?;
         let before = first(&found, Item::client);
         if before.is_some_and(|(client, _)| client.erased_at.is_some()) {
             return Ok(Err(LineError::new(line.number, "id", "a client who was not erased")));
         }
-        let Some(client) = line.applied(business_id, id, before.map(|(client, _)| client)) else {
+        let before_it = before.map(|(client, _)| client);
+        if line.marketing_consent == Some(true) && before_it.is_some_and(|it| it.unsubscribed_at.is_some()) {
+            let expected = "\"no\": the client has unsubscribed, which the client's card alone takes back";
+            return Ok(Err(LineError::new(line.number, "marketing_consent", expected)));
+        }
+        let Some(client) = line.applied(business_id, id, before_it) else {
             return Ok(Err(LineError::new(line.number, "name", "a name: the client is new")));
         };
+        let client = taken_over(client, before_it, &found);
         let (took, expect) = match before {
             Some((before, _)) if *before == client => return Ok(Ok(Took::Unchanged)),
             Some((_, version)) => (Took::Updated, Expect::Version(version)),

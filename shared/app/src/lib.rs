@@ -23,6 +23,7 @@ pub mod deliver_webhook;
 pub mod dry_run;
 pub mod edit_campaign;
 pub mod edit_catalogue;
+pub mod edit_client;
 pub mod edit_settings;
 pub mod edit_templates;
 pub mod edit_webhooks;

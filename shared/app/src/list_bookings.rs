@@ -1,7 +1,7 @@
 //! Listing a business's or a client's bookings in the order of their start.
 
 use domain::booking::{Booking, Status};
-use domain::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId};
+use domain::ids::{BookingId, BusinessId, ClientId, LocationId, ResourceId, SeriesId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::AppError;
@@ -28,6 +28,8 @@ pub struct BookingFilter {
     pub resource_id: Option<ResourceId>,
     /// Those at this location.
     pub location_id: Option<LocationId>,
+    /// Those of this series.
+    pub series_id: Option<SeriesId>,
     /// Those that stand so; none means however they stand.
     pub statuses: Vec<Status>,
 }
@@ -37,6 +39,7 @@ impl BookingFilter {
         self.client_id.as_ref().is_none_or(|id| booking.client_ids.contains(id))
             && self.resource_id.as_ref().is_none_or(|id| booking.resource_id == *id)
             && self.location_id.as_ref().is_none_or(|id| booking.location_id == *id)
+            && self.series_id.as_ref().is_none_or(|id| booking.series.as_ref().is_some_and(|it| it.id == *id))
             && (self.statuses.is_empty() || self.statuses.contains(&booking.status))
     }
 

@@ -159,7 +159,10 @@ pub(crate) async fn write_once<T: Serialize>(
 ///
 /// # Errors
 /// [`PortError::Retryable`] where others kept writing there.
-pub(crate) async fn write_unless_there(store: &(impl Read + WriteFacts), item: Item) -> Result<(), PortError> {
+pub(crate) async fn write_unless_there(
+    store: &(impl Read + WriteFacts),
+    item: Item,
+) -> Result<(), PortError> {
     let key = item.key();
     for _ in 0..TRIES {
         match store.write_facts(vec![Write { item: item.clone(), expect: Expect::Absent }]).await {

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::plan_subject::{Planned, plan_subject};
 use crate::ports::{
-    CancelTimer, ClientBookings, Enqueue, Key, PortError, Read, ReadLedger, Refs, SetTimer, WriteLedger,
+    CancelTimer, ClientBookings, Enqueue, Key, PortError, Read, ReadLedger, Refs, SetTimer, WriteFacts,
+    WriteLedger,
 };
 
 /// How long after the start of a visit its last message may be due: the longest visit, and the longest time after which a client is invited again.
@@ -23,7 +24,7 @@ const PAGE: usize = 100;
 /// Plans every booking of the client that may still owe a message at `now` (UTC): those that are ahead, and those that were held, missed or
 /// cancelled so lately that an invitation, a review or news of it may be waiting.
 pub async fn plan_client(
-    store: &(impl Read + ReadLedger + WriteLedger + ClientBookings),
+    store: &(impl Read + ReadLedger + WriteLedger + WriteFacts + ClientBookings),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     (business_id, client_id): (&BusinessId, &ClientId),

@@ -10,19 +10,24 @@
 
 use std::collections::BTreeMap;
 
+use domain::booking::Booking;
 use domain::facts::Subject;
-use domain::ids::{CheckId, MessageId};
+use domain::ids::{CheckId, ClientId, MessageId};
 use domain::message::{CheckRow, Message, MessageStatus};
 use domain::plan::plan;
 use domain::recipient::Recipient;
-use domain::reconcile::{Difference, QUEUED_AHEAD, reconcile};
+use domain::reconcile::{Difference, QUEUED_AHEAD, reconcile, unreachable};
+use domain::subject::SubjectId;
+use domain::task::{Task, TaskKind};
 use futures::future::try_join_all;
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::load_facts::load_facts;
+use crate::once::write_unless_there;
 use crate::ports::{
     CancelTimer, Due, DueWhat, Enqueue, Expect, Item, PortError, Read, ReadLedger, Refs, SetTimer, Stored,
-    Write, WriteError, WriteLedger,
+    Write, WriteError, WriteFacts, WriteLedger,
 };
 
 /// How often a run starts over because a delivery changed the ledger under it.
@@ -42,7 +47,7 @@ pub struct Planned {
 
 /// Plans what `refs` names, as it is now. `now` (UTC) is the later of the clock and the event's own time.
 pub async fn plan_subject(
-    store: &(impl Read + ReadLedger + WriteLedger),
+    store: &(impl Read + ReadLedger + WriteLedger + WriteFacts),
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     refs: &Refs,
@@ -63,6 +68,12 @@ pub async fn plan_subject(
         };
         let difference = reconcile(facts, &plan(facts, now), &ledger.messages, &ledger.checks, now);
 
+        // The task first: once the rows stand, no run comes to it again.
+        if let Some(booking) = facts.booking().filter(|booking| booking.status.is_ahead()) {
+            for client_id in unreachable(&difference, &ledger.messages) {
+                write_unless_there(store, Item::Task(call_task(booking, client_id, now)?)).await?;
+            }
+        }
         set_timers(timers, queues, &refs, &difference, now).await?;
         match write_rows(store, &ledger, &difference).await {
             Ok(()) => {}
@@ -76,6 +87,27 @@ pub async fn plan_subject(
         return Ok(Planned { changed: difference.messages.len() + difference.checks.len(), queued });
     }
     Err(PortError::Retryable { operation: "planning", source: "the ledger kept changing".into() })
+}
+
+/// The task to call a client whom no message about a booking reaches: one for each booking and client.
+fn call_task(booking: &Booking, client_id: ClientId, since: Timestamp) -> Result<Task, PortError> {
+    let hash = hex::encode(&Sha256::digest(format!("unreachable {} {client_id}", booking.id))[..16]);
+    Ok(Task {
+        business_id: booking.business_id.clone(),
+        id: hash.parse().map_err(|_| PortError::Permanent {
+            operation: "making a task",
+            source: "a hash is no task id".into(),
+        })?,
+        kind: TaskKind::UnreachableClient,
+        subject: Some(SubjectId::Booking(booking.id.clone())),
+        client_ids: vec![client_id],
+        since,
+        assignee: None,
+        message_id: None,
+        text: None,
+        links: Vec::new(),
+        closed: None,
+    })
 }
 
 /// The rows of one subject.

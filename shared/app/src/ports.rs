@@ -9,7 +9,7 @@ use domain::booking::Booking;
 use domain::business::{Business, Location};
 use domain::campaign::Campaign;
 use domain::channel::Channel;
-use domain::client::{Client, Device};
+use domain::client::{Cause, Client, Device};
 use domain::contact::{Email, Phone};
 use domain::conversation::Entry;
 use domain::event::Event;
@@ -97,6 +97,8 @@ pub enum Key {
     Service(BusinessId, ServiceId),
     /// A client.
     Client(BusinessId, ClientId),
+    /// Whether an address is suppressed, whoever has it: by its hash.
+    SuppressedAddress(BusinessId, String),
     /// How far the erasure of a client has come.
     Erasure(BusinessId, ClientId),
     /// A staff member.
@@ -159,6 +161,7 @@ pub enum Item {
     Resource(Resource),
     Service(Service),
     Client(Client),
+    SuppressedAddress(SuppressedAddress),
     Erasure(Erasure),
     Staff(StaffMember),
     WaitlistEntry(WaitlistEntry),
@@ -273,6 +276,18 @@ pub struct Rollout {
     pub done: bool,
 }
 
+/// What is remembered of an address beside the cards of those who have it, or had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuppressedAddress {
+    /// Whose clients.
+    pub business_id: BusinessId,
+    /// Which address: the beginning of the SHA-256 of business and address, hex.
+    pub address_hash: String,
+    /// Why it is suppressed, and since when (UTC); none where that was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<(Cause, Timestamp)>,
+}
+
 /// The erasure of a client on its way through what is stored beside the card, page by page: each page writes how far it came, and the stream
 /// brings the next. It holds nothing by which the client could be known once it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -371,6 +386,9 @@ impl Item {
             Item::Resource(x) => Key::Resource(x.business_id.clone(), x.id.clone()),
             Item::Service(x) => Key::Service(x.business_id.clone(), x.id.clone()),
             Item::Client(x) => Key::Client(x.business_id.clone(), x.id.clone()),
+            Item::SuppressedAddress(x) => {
+                Key::SuppressedAddress(x.business_id.clone(), x.address_hash.clone())
+            }
             Item::Erasure(x) => Key::Erasure(x.business_id.clone(), x.client_id.clone()),
             Item::Staff(x) => Key::Staff(x.business_id.clone(), x.id.clone()),
             Item::WaitlistEntry(x) => Key::WaitlistEntry(x.business_id.clone(), x.id.clone()),
@@ -428,6 +446,7 @@ accessors! {
     resource Resource Resource;
     service Service Service;
     client Client Client;
+    suppressed_address SuppressedAddress SuppressedAddress;
     erasure Erasure Erasure;
     staff Staff StaffMember;
     waitlist_entry WaitlistEntry WaitlistEntry;

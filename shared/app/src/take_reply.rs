@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::change_booking::{BookingPatch, Change, Manner, prepare_change, writes_of};
 use crate::create_booking::By;
+use crate::edit_client::remembered;
 use crate::error::AppError;
 use crate::once::{Done, Once, do_once};
 use crate::ports::{
@@ -454,9 +455,10 @@ impl Doing<'_> {
             Some(Meaning::Start) => (without_stop(self.client, &address), Answered::Started),
             _ => (None, Answered::Kept),
         };
-        let version = self.version;
-        let write = |client| Write { item: Item::Client(client), expect: Expect::Version(version) };
-        self.writes.extend(after.map(write));
+        if let Some(after) = after {
+            self.writes.extend(remembered(self.client, &after));
+            self.writes.push(Write { item: Item::Client(after), expect: Expect::Version(self.version) });
+        }
         what
     }
 

@@ -67,9 +67,6 @@ const KEYS: usize = 100;
 /// How often keys that DynamoDB left unprocessed are asked for again.
 const ASKS: u32 = 5;
 
-/// How long ledger rows are kept after they were due: 13 months (SPEC §6).
-const LEDGER_KEPT: SignedDuration = SignedDuration::from_hours(24 * 396);
-
 /// How long a place on the waitlist is kept after the last time that would have suited.
 const WAITLIST_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
@@ -113,18 +110,49 @@ const BY_PROVIDER: &str = "by_provider";
 /// three years after that.
 const MONTHS: u32 = 75;
 
+/// For how many months after it was due, closed or written the log of what happened is kept: messages, occasions, tasks, conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention(u16);
+
+/// Why a retention was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a whole number of months, 1 to 120")]
+pub struct InvalidRetention;
+
+impl std::str::FromStr for Retention {
+    type Err = InvalidRetention;
+    fn from_str(text: &str) -> Result<Self, InvalidRetention> {
+        text.parse().ok().filter(|months| (1..=120).contains(months)).map(Self).ok_or(InvalidRetention)
+    }
+}
+
+impl Default for Retention {
+    /// Thirteen months (SPEC §6).
+    fn default() -> Self {
+        Self(13)
+    }
+}
+
+impl Retention {
+    /// Months of thirty days and a half, so that none is shorter than the calendar's on the whole.
+    fn after(self, instant: Timestamp) -> Option<Timestamp> {
+        instant.checked_add(SignedDuration::from_hours(i64::from(self.0) * 61 * 12)).ok()
+    }
+}
+
 /// All ports that are kept in DynamoDB. Which of them a function may use, its policy says.
 #[derive(Debug, Clone)]
 pub struct Tables {
     client: Client,
     bookings: String,
     messages: String,
+    kept: Retention,
 }
 
 impl Tables {
-    /// The tables of these names. A function that never touches the ledger gives any name for `messages`.
-    pub fn new(config: &SdkConfig, bookings: String, messages: String) -> Self {
-        Self { client: Client::new(config), bookings, messages }
+    /// The tables of these names, in which the log is `kept` so long. A function that never touches the ledger gives any name for `messages`.
+    pub fn new(config: &SdkConfig, bookings: String, messages: String, kept: Retention) -> Self {
+        Self { client: Client::new(config), bookings, messages, kept }
     }
 
     /// The facts of a stack, whose table is found by its name. Needs `dynamodb:ListTables`.
@@ -165,7 +193,7 @@ impl Tables {
         let (condition, values) = condition(write.expect);
         let put = Put::builder()
             .table_name(self.table_of(&key))
-            .set_item(Some(row(write)?))
+            .set_item(Some(row(write, self.kept)?))
             .set_condition_expression(condition)
             .set_expression_attribute_values(values)
             .build()
@@ -188,7 +216,7 @@ impl Tables {
 
     async fn write_one(&self, operation: &'static str, write: &Write) -> Result<(), WriteError> {
         let (condition, values) = condition(write.expect);
-        let row = row(write)?;
+        let row = row(write, self.kept)?;
         let sent = self
             .client
             .put_item()
@@ -466,6 +494,7 @@ pub(crate) fn pk_sk(key: &Key) -> (String, String) {
         Key::Resource(b, id) => (of_business(b), format!("RESOURCE#{id}")),
         Key::Service(b, id) => (of_business(b), format!("SERVICE#{id}")),
         Key::Client(b, id) => (of_business(b), format!("CLIENT#{id}")),
+        Key::SuppressedAddress(b, hash) => (of_business(b), format!("SUPPRESSED#{hash}")),
         Key::Erasure(b, client) => (client_key(b, client), "ERASURE".to_owned()),
         Key::Task(b, id) => (of_business(b), format!("TASK#{id}")),
         Key::Campaign(b, id) => (of_business(b), format!("CAMPAIGN#{id}")),
@@ -605,7 +634,7 @@ fn key_row(key: &Key) -> Row {
 }
 
 /// A write as a row: the item's own fields, its keys, its version, its place in the index, and when DynamoDB may forget it.
-fn row(write: &Write) -> Result<Row, PortError> {
+fn row(write: &Write, kept: Retention) -> Result<Row, PortError> {
     let mut row: Row = serde_dynamo::to_item(&write.item)
         .map_err(|error| PortError::Permanent { operation: "describing a write", source: error.into() })?;
     row.extend(key_row(&write.item.key()));
@@ -654,27 +683,27 @@ fn row(write: &Write) -> Result<Row, PortError> {
     {
         row.insert("provider_pk".to_owned(), AttributeValue::S(provider_key(message.channel, id)));
     }
-    if let Some(expires) = expires(&write.item) {
+    if let Some(expires) = expires(&write.item, kept) {
         row.insert("expires_epoch".to_owned(), AttributeValue::N(expires.as_second().to_string()));
     }
     Ok(row)
 }
 
-fn expires(item: &Item) -> Option<Timestamp> {
+fn expires(item: &Item, kept: Retention) -> Option<Timestamp> {
     match item {
         Item::Answer(answer) => Some(answer.expires_at),
         Item::Credential(Credential { key, .. }) => {
             key.revoked_at.or(key.expires_at)?.checked_add(CREDENTIAL_KEPT).ok()
         }
-        Item::Message(message) => message.due.checked_add(LEDGER_KEPT).ok(),
-        Item::Check(check) => check.due.checked_add(LEDGER_KEPT).ok(),
+        Item::Message(message) => kept.after(message.due),
+        Item::Check(check) => kept.after(check.due),
         Item::Occasion(occasion) => {
             let code = matches!(occasion.about, About::VerificationCode { .. });
-            occasion.at.checked_add(if code { CODE_KEPT } else { LEDGER_KEPT }).ok()
+            if code { occasion.at.checked_add(CODE_KEPT).ok() } else { kept.after(occasion.at) }
         }
         Item::TelegramInvitation(invitation) => Some(invitation.expires_at),
-        Item::Task(task) => task.closed?.at.checked_add(LEDGER_KEPT).ok(),
-        Item::Entry(entry) => entry.at.checked_add(LEDGER_KEPT).ok(),
+        Item::Task(task) => kept.after(task.closed?.at),
+        Item::Entry(entry) => kept.after(entry.at),
         Item::WebhookDelivery(delivery) => delivery.made_at.checked_add(DELIVERIES_KEPT).ok(),
         Item::WaitlistEntry(entry) => entry.until.checked_add(WAITLIST_KEPT).ok(),
         Item::ResourceDay(day) => {
@@ -957,6 +986,21 @@ mod tests {
     use domain::occasion::Occasion;
 
     #[test]
+    fn the_log_is_kept_for_as_many_months_as_the_template_says() {
+        let task: domain::task::Task = serde_json::from_value(serde_json::json!({
+            "business_id": "b1", "id": "t1", "kind": "client_reply", "client_ids": [], "since": "2026-01-01T00:00:00Z",
+            "closed": { "at": "2026-01-01T00:00:00Z", "outcome": "done" },
+        }))
+        .unwrap();
+        let until = |kept| expires(&Item::Task(task.clone()), kept).unwrap().to_string();
+        assert_eq!(until(Retention::default()), "2027-02-01T12:00:00Z");
+        assert_eq!(until("2".parse().unwrap()), "2026-03-03T00:00:00Z");
+        for wrong in ["0", "121", "-1", "a year", ""] {
+            assert!(wrong.parse::<Retention>().is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
     fn every_key_but_that_of_an_api_key_starts_with_the_business() {
         let b: BusinessId = "b1".parse().unwrap();
         let keys = [
@@ -973,6 +1017,7 @@ mod tests {
             Key::Answer(b.clone(), "h".to_owned()),
             Key::ApiKeys(b.clone()),
             Key::Erasure(b.clone(), "x".parse().unwrap()),
+            Key::SuppressedAddress(b.clone(), "x".to_owned()),
             Key::RulesVersion(b.clone(), 3),
             Key::Rollout(b.clone()),
             Key::LinkKeys(b.clone()),
@@ -1027,7 +1072,8 @@ mod tests {
             withdrawn: false,
         };
         let written = |check: &domain::message::CheckRow| {
-            row(&Write { item: Item::Check(check.clone()), expect: Expect::Absent }).unwrap()
+            row(&Write { item: Item::Check(check.clone()), expect: Expect::Absent }, Retention::default())
+                .unwrap()
         };
         let open = written(&check);
         assert_eq!(open["open_pk"], AttributeValue::S("OPEN#c".into()));
@@ -1047,7 +1093,8 @@ mod tests {
             etag: 3,
             expires_at: "2026-11-23T10:00:00Z".parse().unwrap(),
         });
-        let written = row(&Write { item: item.clone(), expect: Expect::Version(4) }).unwrap();
+        let written =
+            row(&Write { item: item.clone(), expect: Expect::Version(4) }, Retention::default()).unwrap();
         assert_eq!(written["entity"], AttributeValue::S("answer".into()));
         assert_eq!(written["expires_epoch"], AttributeValue::N("1795428000".into()));
         assert_eq!(stored(written).unwrap(), Stored { item, version: 5 });
@@ -1065,7 +1112,8 @@ mod tests {
             serde_json::from_value::<Item>(row).unwrap()
         };
         let kept = |item: &Item| {
-            let written = row(&Write { item: item.clone(), expect: Expect::Any }).unwrap();
+            let written =
+                row(&Write { item: item.clone(), expect: Expect::Any }, Retention::default()).unwrap();
             let expires = written.get("expires_epoch").cloned();
             assert_eq!(stored(written).unwrap(), Stored { item: item.clone(), version: 1 });
             expires
@@ -1095,7 +1143,7 @@ mod tests {
         }
         let client = serde_json::json!({ "entity": "client", "business_id": "b", "id": "c", "name": "Ana" });
         let client: Item = serde_json::from_value(client).unwrap();
-        let row = row(&Write { item: client, expect: Expect::Absent }).unwrap();
+        let row = row(&Write { item: client, expect: Expect::Absent }, Retention::default()).unwrap();
         assert_eq!(row["entity"], AttributeValue::S("client".into()));
     }
 
@@ -1116,7 +1164,7 @@ mod tests {
                 withdrawn: false,
                 failures: vec![],
             };
-            expires(&Item::Occasion(occasion)).unwrap().to_string()
+            expires(&Item::Occasion(occasion), Retention::default()).unwrap().to_string()
         };
         let code = "4829ab".to_owned().try_into().unwrap();
         assert_eq!(kept(About::VerificationCode { code }), "2026-11-24T10:00:00Z");

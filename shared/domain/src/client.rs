@@ -48,6 +48,9 @@ pub struct Client {
     /// Whether the client has agreed to marketing: without it no campaign, and everything else (S43).
     #[serde(default)]
     pub marketing_consent: bool,
+    /// Since when the client has wanted no marketing, by the client's own word (UTC). An import does not undo that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribed_at: Option<Timestamp>,
     /// Words by which the business sorts its clients: at most 20.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(max_items = 20)]
@@ -78,6 +81,7 @@ impl Client {
             zone: None,
             bans: Bans::none(),
             marketing_consent: false,
+            unsubscribed_at: None,
             opt_outs: BTreeSet::new(),
             tags: BTreeSet::new(),
             suppressions: Vec::new(),
@@ -86,11 +90,11 @@ impl Client {
     }
 }
 
-/// An address that must not be written to. It holds for as long as the client has this address.
+/// An address that must not be written to. It holds for whoever of the business's clients has this address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suppression {
-    /// The e-mail address, the phone in E.164, `whatsapp:` and the phone, or `telegram:` and the chat.
+    /// The e-mail address in small letters, the phone in E.164, `whatsapp:` and the phone, or `telegram:` and the chat.
     pub address: String,
     /// Why.
     pub cause: Cause,

@@ -112,13 +112,7 @@ impl<'a> Person<'a> {
 
     /// The person's present address on `channel` as suppressions name it; push and assisted messages have none.
     pub fn address(self, channel: Channel) -> Option<String> {
-        match channel {
-            Channel::Email => self.email().map(|email| email.as_str().to_owned()),
-            Channel::Sms => self.phone().map(|phone| phone.as_str().to_owned()),
-            Channel::Whatsapp => self.phone().map(|phone| format!("whatsapp:{}", phone.as_str())),
-            Channel::Telegram => self.telegram().map(|chat| format!("telegram:{}", chat.as_str())),
-            Channel::Push | Channel::Assisted => None,
-        }
+        address(channel, self.phone(), self.email(), self.telegram())
     }
 
     /// The suppression of the person's present address on `channel`, if there is one.
@@ -144,5 +138,21 @@ impl<'a> Person<'a> {
                 many => Some(format!("{many} devices")),
             },
         }
+    }
+}
+
+/// The address on `channel` of who has these, as suppressions name it: an e-mail address in small letters.
+pub fn address(
+    channel: Channel,
+    phone: Option<&Phone>,
+    email: Option<&Email>,
+    telegram: Option<&ChatId>,
+) -> Option<String> {
+    match channel {
+        Channel::Email => email.map(|email| email.as_str().to_ascii_lowercase()),
+        Channel::Sms => phone.map(|phone| phone.as_str().to_owned()),
+        Channel::Whatsapp => phone.map(|phone| format!("whatsapp:{}", phone.as_str())),
+        Channel::Telegram => telegram.map(|chat| format!("telegram:{}", chat.as_str())),
+        Channel::Push | Channel::Assisted => None,
     }
 }

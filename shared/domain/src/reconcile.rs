@@ -1,11 +1,11 @@
 //! Reconciling: the difference between what should exist and what exists, as ledger changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
-use crate::ids::{CheckId, MessageId};
+use crate::ids::{CheckId, ClientId, MessageId};
 use crate::message::{CheckRow, Message, MessageStatus, Reason};
 use crate::notification_type::NotificationType;
 use crate::plan::{Outcome, Plan, PlannedMessage};
@@ -59,6 +59,27 @@ pub fn reconcile(
     }
     reconcile_checks(facts, plan, checks, &mut difference);
     difference
+}
+
+/// The clients who will not learn of what a revision of the booking calls for, once the difference is applied: its rows are withheld for want of an
+/// address that may be written to, and no other of that revision or a later one reaches them.
+pub fn unreachable(difference: &Difference, messages: &[Message]) -> BTreeSet<ClientId> {
+    let is_changed = |message: &&Message| difference.messages.iter().any(|after| after.id == message.id);
+    let untouched = messages.iter().filter(|message| !is_changed(message));
+    let after: Vec<&Message> = difference.messages.iter().chain(untouched).collect();
+    let reaches = |status: MessageStatus| {
+        status.is_open() || status == MessageStatus::Sending || status.may_have_arrived()
+    };
+    let missed = difference.messages.iter().filter(|message| {
+        let no_address = matches!(message.reason, Some(Reason::NoAddress | Reason::AddressSuppressed));
+        message.status == MessageStatus::Suppressed && no_address && !message.kind.is_marketing()
+    });
+    let unheard = missed.filter(|missed| {
+        !after.iter().any(|other| {
+            other.recipient == missed.recipient && other.revision >= missed.revision && reaches(other.status)
+        })
+    });
+    unheard.filter_map(|message| message.recipient.client().cloned()).collect()
 }
 
 /// The row a planned message should have, or `None` where the row that is there must stay as it is.

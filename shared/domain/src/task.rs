@@ -73,6 +73,10 @@ pub enum TaskKind {
     Unconfirmed,
     /// A message that is not repeated by itself may or may not have left.
     UnknownMessage,
+    /// A message has failed for good, and no other channel stands in for it.
+    FailedMessage,
+    /// Of a visit ahead no message can reach the client: there is no address, or none that may be written to. Call, or ask for one.
+    UnreachableClient,
     /// A text is ready to be sent by hand (S67).
     AssistedMessage,
     /// A client asks for another time; the text says which.

@@ -8,7 +8,7 @@ mod logs;
 pub mod metrics;
 pub mod pace;
 
-pub use environment::{MissingVariable, reach, variable};
+pub use environment::{BadVariable, MissingVariable, parsed, reach, variable};
 pub use ids::RandomIds;
 pub use logs::start_logs;
 

@@ -159,8 +159,13 @@ fn line(item: &Item) -> String {
             let suppressed: Vec<_> =
                 client.suppressions.iter().map(|known| (&known.address, known.cause)).collect();
             let erased = client.erased_at.is_some();
-            let plain = Client { suppressions: vec![], erased_at: None, ..client.clone() };
-            format!("{plain:?} {suppressed:?} {erased}")
+            let declined = client.unsubscribed_at.is_some();
+            let plain =
+                Client { suppressions: vec![], erased_at: None, unsubscribed_at: None, ..client.clone() };
+            format!("{plain:?} {suppressed:?} {erased} {declined}")
+        }
+        Item::SuppressedAddress(address) => {
+            format!("address {} {:?}", address.address_hash, address.standing.map(|(cause, _)| cause))
         }
         Item::Erasure(erasure) => {
             format!(

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use domain::booking::{Booking, Notify, Status};
-use domain::ids::{BookingId, ClientId, LocationId, ResourceId};
+use domain::ids::{BookingId, ClientId, LocationId, ResourceId, SeriesId};
 use domain::subject::SubjectId;
 use jiff::Timestamp;
 use runtime::RandomIds;
@@ -61,6 +61,9 @@ struct BookingParameters {
     /// Those at this location.
     #[param(nullable = false)]
     location_id: Option<LocationId>,
+    /// Those of this series; found soonest with one of its clients beside it, which asks for no period.
+    #[param(nullable = false)]
+    series_id: Option<SeriesId>,
     /// Those that stand so, with commas between them.
     #[serde(default, rename = "status", deserialize_with = "several")]
     #[param(rename = "status", required = false, style = Form, explode = false)]
@@ -85,9 +88,9 @@ async fn list_bookings(
     caller: Caller,
     Parameters(wanted): Parameters<BookingParameters>,
 ) -> Answer {
-    let BookingParameters { from, until, client_id, resource_id, location_id, statuses, cursor, limit } =
-        wanted;
-    let filter = BookingFilter { from, until, client_id, resource_id, location_id, statuses };
+    let BookingParameters { from, until, client_id, resource_id, location_id, series_id, .. } = wanted;
+    let BookingParameters { statuses, cursor, limit, .. } = wanted;
+    let filter = BookingFilter { from, until, client_id, resource_id, location_id, series_id, statuses };
     let limit = usize::try_from(limited(limit, 50, 100)?).unwrap_or(usize::MAX);
     let Caller { business_id, now, .. } = &caller;
     let cursor = cursor.as_deref();

@@ -1,13 +1,13 @@
 //! Clients and their devices.
 
-use app::edit_catalogue::{ClientFields, DeviceFields, create, get, update, without_device};
-use app::erase_client::{erase_client, erasure_of, not_erased};
+use app::edit_catalogue::{ClientFields, DeviceFields, get, without_device};
+use app::edit_client::{create_client, edit_client};
+use app::erase_client::{erase_client, erasure_of};
 use app::error::AppError;
 use app::import_clients::Imported;
 use app::list_clients::{ClientFilter, SuppressedClient};
-use app::ports::{Erasure, Item, Key};
+use app::ports::{Erasure, Key};
 use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
-use aws::tables::Tables;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
@@ -195,7 +195,7 @@ fn told(erasure: Erasure) -> Erasure {
 )]
 async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
     let client = call.body.clone().with_id(call.caller.business_id.clone(), new()?, None);
-    made("/v1/clients".into(), create(&*store, call.edit(), Item::Client(client), &[]).await?)
+    made("/v1/clients".into(), create_client(&*store, call.edit(), client).await?)
 }
 
 /// Get a client
@@ -222,17 +222,7 @@ async fn get_client(State(store): Store, caller: Caller, Path(client): Path<Stri
 )]
 async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<ClientFields>) -> Answer {
     let client: ClientId = id(&client, "client")?;
-    let business_id = &call.caller.business_id;
-    let key = Key::Client(business_id.clone(), client.clone());
-    let change = |before: Option<Item>| match before {
-        Some(Item::Client(before)) => {
-            let before = not_erased(before)?;
-            let (business_id, id) = (business_id.clone(), client.clone());
-            Ok(Item::Client(call.body.clone().with_id(business_id, id, Some(&before))))
-        }
-        _ => Err(AppError::NotFound { what: "client" }),
-    };
-    shown(update(&*store, call.edit(), key, &[], change).await?)
+    shown(app::edit_client::put_client(&*store, call.edit(), &client, &call.body).await?)
 }
 
 /// Register a client's device
@@ -244,17 +234,13 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
     responses((status = 200, description = "The client, with the device.", body = Client, headers(("ETag" = String))))
 )]
 async fn post_device(State(store): Store, Path(client): Path<String>, call: Call<DeviceFields>) -> Answer {
-    let key = Key::Client(call.caller.business_id.clone(), id(&client, "client")?);
+    let client: ClientId = id(&client, "client")?;
     let device: DeviceId = new()?;
-    let change = |before: Option<Item>| match before {
-        Some(Item::Client(client)) => {
-            let client = not_erased(client)?;
-            let devices = call.body.clone().added_to(client.devices.clone(), device.clone())?;
-            Ok(Item::Client(Client { devices, ..client }))
-        }
-        _ => Err(AppError::NotFound { what: "client" }),
+    let added = |client: Client| {
+        let devices = call.body.clone().added_to(client.devices.clone(), device.clone())?;
+        Ok(Client { devices, ..client })
     };
-    shown(update(&*store, call.edit(), key, &[], change).await?)
+    shown(edit_client(&*store, call.edit(), &client, added).await?)
 }
 
 /// Remove a client's device
@@ -271,10 +257,10 @@ async fn delete_device(
     call: Call<Nothing>,
 ) -> Answer {
     let device: DeviceId = id(&device, "device")?;
-    edit_client(&store, &client, call, |client, _| {
-        Ok(Client { devices: without_device(client.devices.clone(), &device)?, ..client })
-    })
-    .await
+    let client: ClientId = id(&client, "client")?;
+    let removed =
+        |client: Client| Ok(Client { devices: without_device(client.devices.clone(), &device)?, ..client });
+    shown(edit_client(&*store, call.edit(), &client, removed).await?)
 }
 
 /// Suppress an address
@@ -290,8 +276,9 @@ async fn post_suppression(
     Path(client): Path<String>,
     call: Call<SuppressionFields>,
 ) -> Answer {
-    let now = call.caller.now;
-    edit_client(&store, &client, call, |client, fields| suppressed(client, fields, now)).await
+    let (client, now): (ClientId, _) = (id(&client, "client")?, call.caller.now);
+    let edited = |client| suppressed(client, call.body, now);
+    shown(edit_client(&*store, call.edit(), &client, edited).await?)
 }
 
 /// Take a suppression back
@@ -307,21 +294,9 @@ async fn remove_suppression(
     Path(client): Path<String>,
     call: Call<SuppressionEnd>,
 ) -> Answer {
-    edit_client(&store, &client, call, unsuppressed).await
-}
-
-async fn edit_client<T: Copy>(
-    store: &Tables,
-    client: &str,
-    call: Call<T>,
-    edited: impl Fn(Client, T) -> Result<Client, AppError>,
-) -> Answer {
-    let key = Key::Client(call.caller.business_id.clone(), id(client, "client")?);
-    let change = |before: Option<Item>| match before {
-        Some(Item::Client(client)) => edited(not_erased(client)?, call.body).map(Item::Client),
-        _ => Err(AppError::NotFound { what: "client" }),
-    };
-    shown(update(store, call.edit(), key, &[], change).await?)
+    let client: ClientId = id(&client, "client")?;
+    let edited = |client| unsuppressed(client, call.body);
+    shown(edit_client(&*store, call.edit(), &client, edited).await?)
 }
 
 /// Which clients with suppressed addresses are looked for.

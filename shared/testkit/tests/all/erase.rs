@@ -3,6 +3,7 @@
 use app::answer_client::answer_client;
 use app::change_booking::Change;
 use app::create_booking::create_booking;
+use app::edit_client::edit_client;
 use app::erase_client::{erase_client, erasure_of};
 use app::error::AppError;
 use app::once::Once;
@@ -262,7 +263,9 @@ fn an_erased_client_is_nobody_for_whom_anything_is_done() {
     let linked = finished(world.run(link_chat(&world, &salon, "c0de", &parsed("987654321"), now))).unwrap();
     assert_eq!(linked, None, "an invitation from before links no chat");
     let card = client(&world, "her");
-    assert!(app::erase_client::not_erased(card.clone()).is_err());
+    let her = parsed("her");
+    let untouched = edit_client(&world, edit(&salon, None, now), &her, Ok);
+    assert!(matches!(finished(world.run(untouched)), Err(AppError::Erased)));
     assert_eq!(card, card.erased(now), "erased once is erased");
     // What was answered about her is answered no more; what was about others is.
     let once = Once::new("letter", b"letter");

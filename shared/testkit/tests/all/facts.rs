@@ -4,9 +4,12 @@
 use app::change_booking::{BookingPatch, Change};
 use app::create_booking::NewBooking;
 use app::create_series::{NewSeries, create_series};
-use app::edit_catalogue::update;
+use app::edit_catalogue::ClientFields;
+use app::edit_client::{create_client, edit_client, put_client};
+use app::erase_client::erase_client;
 use app::error::AppError;
-use app::once::Once;
+use app::list_bookings::{BookingFilter, list_bookings};
+use app::once::{Done, Once};
 use app::ports::{Item, Key};
 use app::suppress::{SuppressionEnd, SuppressionFields, suppressed, unsuppressed};
 use app::timeline::timeline;
@@ -16,8 +19,8 @@ use app::write_occasion::{
 };
 use domain::booking::{Confirmation, EventKind, Status};
 use domain::channel::Channel;
-use domain::client::Client;
-use domain::ids::BookingId;
+use domain::client::{Cause, Client};
+use domain::ids::{BookingId, ClientId};
 use domain::message::{Message, MessageStatus};
 use domain::notification_type::NotificationType as Type;
 use domain::occasion::Occasion;
@@ -29,6 +32,7 @@ use testkit::disturb::Scenario;
 use testkit::salon::{
     TUESDAY_TEN, edit as staff_edit, haircut, instant, move_to, parsed, read, salon, salon_id,
 };
+use testkit::turns::Run;
 use testkit::world::{Call, World};
 
 /// The salon with a second specialist, a colouring of 90 minutes for 60 euros, a location elsewhere with a specialist of its own, and Ana's
@@ -530,6 +534,28 @@ fn make_series(
 }
 
 #[test]
+fn the_bookings_of_a_series_are_listed_by_it() {
+    let world = salon();
+    world.book("alone", &haircut("ana", TUESDAY_TEN)).unwrap();
+    let made = make_series(&world, "series", &series(json!({ "count": 3 }))).unwrap();
+    let until = Some(world.now() + SignedDuration::from_hours(24 * 300));
+    let filter = BookingFilter { series_id: Some(made.id.clone()), until, ..BookingFilter::default() };
+    let of_series = |filter: &BookingFilter| -> Vec<BookingId> {
+        let business = salon_id();
+        let Run::Finished(listed) =
+            world.run(list_bookings(&world, &business, filter, None, 100, world.now()))
+        else {
+            panic!("it crashed")
+        };
+        listed.unwrap().items.iter().map(|stored| stored.item.booking().unwrap().id.clone()).collect()
+    };
+    let ids: Vec<BookingId> = made.bookings.iter().map(|booking| booking.id.clone()).collect();
+    let with_client =
+        BookingFilter { client_id: Some(made.bookings[0].client_ids[0].clone()), ..filter.clone() };
+    assert_eq!((of_series(&filter), of_series(&with_client)), (ids.clone(), ids));
+}
+
+#[test]
 fn a_series_passes_every_test() {
     let new = series(json!({ "start": "2026-11-24T10:00", "count": 3, "client_ids": ["ana", "rui"] }));
     Scenario { prepare: &salon, act: &|world| drop(make_series(world, "series", &new).unwrap()) }.passes();
@@ -608,17 +634,65 @@ fn the_longest_series_of_one_client_fits_into_one_transaction() {
 // ------------------------------------------------------------------ suppressions
 
 fn ana_card(world: &World, change: impl Fn(Client) -> Result<Client, AppError>) -> Result<Client, AppError> {
-    let (business, key) = (salon_id(), Key::Client(salon_id(), parsed("ana")));
-    let edited = world.request(|| {
-        update(world, staff_edit(&business, None, world.now()), key.clone(), &[], |before| match before {
-            Some(Item::Client(client)) => change(client).map(Item::Client),
-            _ => Err(AppError::NotFound { what: "client" }),
-        })
-    });
+    let (business, ana) = (salon_id(), parsed("ana"));
+    card(world.request(|| edit_client(world, staff_edit(&business, None, world.now()), &ana, &change)))
+}
+
+fn card(edited: Result<Done<Item>, AppError>) -> Result<Client, AppError> {
     edited.map(|done| match done.value {
         Item::Client(client) => client,
         other => panic!("{other:?}"),
     })
+}
+
+/// A card that is made, and one that gets these addresses later.
+fn new_card(world: &World, id: &str, phone: &str, email: &str) -> (Client, Client) {
+    let business = salon_id();
+    let fields: ClientFields = read(json!({ "name": "Somebody", "phone": phone, "email": email }));
+    let edit = || staff_edit(&business, None, world.now());
+    let made = fields.clone().with_id(salon_id(), parsed(id), None);
+    let made = card(world.request(|| create_client(world, edit(), made.clone()))).unwrap();
+    let later: ClientId = parsed(&format!("{id}-later"));
+    let bare: ClientFields = read(json!({ "name": "Somebody" }));
+    let bare = bare.with_id(salon_id(), later.clone(), None);
+    world.request(|| create_client(world, edit(), bare.clone())).unwrap();
+    (made, card(world.request(|| put_client(world, edit(), &later, &fields))).unwrap())
+}
+
+fn causes(client: &Client) -> Vec<(&str, Cause)> {
+    client.suppressions.iter().map(|known| (known.address.as_str(), known.cause)).collect()
+}
+
+#[test]
+fn an_address_stays_suppressed_on_every_new_card_until_that_is_taken_back() {
+    let (world, _) = told();
+    let ana: ClientId = parsed("ana");
+    let stop: SuppressionFields = read(json!({ "channel": "sms", "cause": "stop" }));
+    let spam: SuppressionFields = read(json!({ "channel": "email", "cause": "complaint" }));
+    let with_email = |client: Client| Ok(Client { email: Some(parsed("Ana@Salon.example")), ..client });
+    ana_card(&world, with_email).unwrap();
+    ana_card(&world, |client| suppressed(client, stop, world.now())).unwrap();
+    ana_card(&world, |client| suppressed(client, spam, world.now())).unwrap();
+
+    let (made, later) = new_card(&world, "other", "+351912345678", "ana@salon.EXAMPLE");
+    let both = [("ana@salon.example", Cause::Complaint), ("+351912345678", Cause::Stop)];
+    assert_eq!((causes(&made), causes(&later)), (both.to_vec(), both.to_vec()));
+    let (made, later) = new_card(&world, "third", "+351912345679", "bob@salon.example");
+    assert_eq!((causes(&made), causes(&later)), (vec![], vec![]), "other addresses are not meant");
+
+    // Not even an erasure forgets that, though it forgets whose address it was.
+    let salon = salon_id();
+    world.request(|| erase_client(&world, staff_edit(&salon, None, world.now()), &ana)).unwrap();
+    world.pass_all();
+    assert_eq!(causes(&new_card(&world, "fourth", "+351912345678", "ana@salon.example").0), both);
+
+    // Staff learns by phone that she wants to hear again: on this card, and on every later one.
+    let end: SuppressionEnd = read(json!({ "channel": "sms" }));
+    let (business, other) = (salon_id(), parsed("other"));
+    let edit = || staff_edit(&business, None, world.now());
+    world.request(|| edit_client(&world, edit(), &other, |client| unsuppressed(client, end))).unwrap();
+    let fifth = new_card(&world, "fifth", "+351912345678", "bob@salon.example");
+    assert_eq!((causes(&fifth.0), causes(&fifth.1)), (vec![], vec![]));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Importing and exporting the client base.
 
+use app::edit_client::edit_client;
 use app::error::AppError;
 use app::import_clients::{Imported, export_clients, import_clients};
 use app::once::Once;
 use app::ports::{Item, Key, Page};
+use app::suppress::{SuppressionFields, suppressed};
 use domain::client::Client;
 use domain::ids::BusinessId;
 use serde_json::json;
@@ -56,8 +58,54 @@ fn clients(world: &World) -> Vec<Client> {
     clients
 }
 
+fn client(world: &World, id: &str) -> Client {
+    world.get(&Key::Client(salon_id(), parsed(id))).and_then(|stored| stored.item.client().cloned()).unwrap()
+}
+
 fn named(world: &World, name: &str) -> Client {
     clients(world).into_iter().find(|client| client.name.as_str() == name).unwrap()
+}
+
+#[test]
+fn an_import_brings_back_no_suppressed_address_and_no_marketing_that_the_client_has_declined() {
+    let world = salon();
+    let stop: SuppressionFields = read(json!({ "channel": "sms", "cause": "stop" }));
+    let (business, rui) = (salon_id(), parsed("rui"));
+    let suppress = |client| suppressed(client, stop, world.now());
+    let edited = edit_client(&world, edit(&business, None, world.now()), &rui, suppress);
+    let phone = match finished(world.run(edited)).unwrap().value {
+        Item::Client(client) => client.phone.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    world.put([Item::Client(Client {
+        id: parsed("una"),
+        phone: None,
+        email: Some(parsed("una@example.com")),
+        unsubscribed_at: Some(world.now()),
+        ..client(&world, "rui")
+    })]);
+    let csv = format!(
+        "id,name,phone,email,marketing_consent\r\n\
+        una,Una,,una@example.com,yes\r\n\
+        una,Una Faro,,,no\r\n\
+        eva,Eva,{},,yes\r\n",
+        phone.as_str()
+    );
+    let imported = import(&world, &csv);
+    assert_eq!(
+        errors(&imported),
+        [
+            (
+                2,
+                "marketing_consent",
+                "\"no\": the client has unsubscribed, which the client's card alone takes back"
+            ),
+            (3, "id", "another client than line 2 is about")
+        ]
+    );
+    let eva = client(&world, "eva");
+    assert!(eva.marketing_consent, "she has never declined it");
+    assert_eq!(eva.suppressions[0].address, phone.as_str());
 }
 
 const THREE: &str = "Name;Phone;E-Mail\r\n";

@@ -4,10 +4,11 @@ use app::deliver::{Delivered, Shift, deliver};
 use app::ports::{Item, Outgoing, Provider, ProviderError, Receipt};
 use domain::message::{MessageStatus, Reason};
 use domain::notification_type::NotificationType;
+use domain::task::TaskKind;
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::json;
-use testkit::salon::{PAGES, TUESDAY_TEN, haircut, instant, read, salon};
+use testkit::salon::{PAGES, TUESDAY_TEN, haircut, instant, parsed, read, salon};
 use testkit::turns::Run;
 use testkit::world::{Call, Fault, World};
 
@@ -130,6 +131,67 @@ fn an_sms_that_may_have_left_has_a_task_though_another_write_was_under_way_where
     let unknown = world.messages().into_iter().find(|row| row.status == MessageStatus::Unknown).unwrap();
     let tasks = world.tasks();
     assert!(tasks.iter().any(|task| task.message_id.as_ref() == Some(&unknown.id)), "{tasks:?}");
+}
+
+fn task_kinds(world: &World) -> Vec<TaskKind> {
+    world.tasks().into_iter().map(|task| task.kind).collect()
+}
+
+#[rstest]
+#[case::email("eva")]
+#[case::sms("rui")]
+#[case::push("leo")]
+fn what_is_refused_for_good_is_one_task_for_staff(#[case] client: &str) {
+    let world = due(client);
+    world.plan_faults((0..1_000).map(|call| (call, Fault::Refuse)));
+    world.pass(SignedDuration::from_hours(1));
+    let failed: Vec<_> =
+        world.tasks().into_iter().filter(|task| task.kind == TaskKind::FailedMessage).collect();
+    // Leo's phone is the only way to him: had he others, nobody would miss it.
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    let row = world.messages().into_iter().find(|row| row.status == MessageStatus::Failed).unwrap();
+    assert_eq!((failed[0].message_id.as_ref(), failed[0].closed), (Some(&row.id), None));
+    assert_eq!(failed[0].client_ids, [parsed(client)]);
+}
+
+#[test]
+fn a_client_whom_no_message_of_a_booking_reaches_is_a_task_once_for_each_of_its_revisions_news() {
+    let world = salon();
+    world.put([Item::Client(read(json!({ "business_id": "salon", "id": "ivo", "name": "Ivo" })))]);
+    let id = world.book("book", &haircut("ivo", TUESDAY_TEN)).unwrap().value.id;
+    world.pass(SignedDuration::from_mins(5));
+    assert_eq!(task_kinds(&world), [TaskKind::UnreachableClient]);
+    assert_eq!(world.tasks()[0].client_ids, [parsed("ivo")]);
+    world.change("move", &id, testkit::salon::move_to("2026-11-25T15:00")).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    assert_eq!(task_kinds(&world), [TaskKind::UnreachableClient], "it is the same booking and client");
+
+    // Ana was told, and has sent STOP since: nothing is owed for that, but the new time is.
+    let world = due("rui");
+    let id = world.bookings()[0].id.clone();
+    world.pass(SignedDuration::from_mins(5));
+    assert_eq!(task_kinds(&world), []);
+    let stop: app::suppress::SuppressionFields = read(json!({ "channel": "sms", "cause": "stop" }));
+    let (business, rui) = (testkit::salon::salon_id(), parsed("rui"));
+    let edit = || testkit::salon::edit(&business, None, world.now());
+    let suppress = |client| app::suppress::suppressed(client, stop, world.now());
+    world.request(|| app::edit_client::edit_client(&world, edit(), &rui, suppress)).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    assert_eq!(task_kinds(&world), [], "he knows of his visit");
+    world.change("move", &id, testkit::salon::move_to("2026-11-25T15:00")).unwrap();
+    world.pass(SignedDuration::from_mins(5));
+    assert_eq!(task_kinds(&world), [TaskKind::UnreachableClient]);
+}
+
+#[test]
+fn the_task_to_call_a_client_stands_whatever_befalls_the_planning() {
+    let prepare = || {
+        let world = salon();
+        world.put([Item::Client(read(json!({ "business_id": "salon", "id": "ivo", "name": "Ivo" })))]);
+        world
+    };
+    let act = |world: &World| drop(world.book("book", &haircut("ivo", TUESDAY_TEN)).unwrap());
+    testkit::disturb::Scenario { prepare: &prepare, act: &act }.passes();
 }
 
 /// Ana's booking under a rule that tells her of it by push, else by sms, else by e-mail.
