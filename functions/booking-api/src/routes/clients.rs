@@ -130,7 +130,7 @@ struct Tried {
 /// Import clients
 ///
 /// From CSV in UTF-8, with commas or semicolons, at most 1 MiB and 2,000 lines. The header names the columns, in any order: `id`, `name`, `phone`,
-/// `email`, `locale`, `zone`, `marketing_consent` (`yes` or `no`), `tags` (with commas between them). A client is known again by the id, else by the phone, else by the e-mail address,
+/// `email`, `locale`, `zone`, `marketing_consent` (`yes` or `no`; no `yes` for who has unsubscribed), `tags` (with commas between them). A client is known again by the id, else by the phone, else by the e-mail address,
 /// and is made where nobody is found. What a line leaves empty stays as it is. Good lines are taken even where others are not: `errors` names those
 /// with line, column and what was expected. Importing the same again changes nothing.
 #[utoipa::path(

@@ -46,7 +46,7 @@ struct TaskParameters {
 
 /// List tasks
 ///
-/// Tasks of the business, by id. What was closed is forgotten after 13 months.
+/// Tasks of the business, by id. What was closed is forgotten after the months that the stack's `RetentionMonths` says, 13 without it.
 #[utoipa::path(
     get, path = "/v1/tasks", tag = "tasks", security(("key" = ["tasks:read"])), params(TaskParameters),
     responses((status = 200, description = "A page of tasks.", body = PageOf<Task>))
