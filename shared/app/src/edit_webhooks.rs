@@ -187,8 +187,9 @@ pub async fn patch_webhook(
     let url = patch.url.as_deref().map(|url| checked_url(url, reach)).transpose()?;
     patch.types.as_deref().map(check_types).transpose()?;
     change_one(ports, edit, id, |mut webhook| {
-        if let Some(url) = &url {
-            webhook.url = url.clone();
+        if let Some(url) = url.as_ref().filter(|url| **url != webhook.url) {
+            // What was learnt of one URL says nothing of another.
+            (webhook.url, webhook.failing_since) = (url.clone(), None);
         }
         if let Some(types) = &patch.types {
             webhook.types = types.clone();
