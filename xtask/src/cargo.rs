@@ -23,6 +23,11 @@ pub fn build_local() -> Result<()> {
     process::run(&mut command)
 }
 
+/// Builds the admin tool alone.
+pub fn build_admin() -> Result<()> {
+    process::run(command().args(["build", "--quiet", "--profile", "local", "--package", "admin"]))
+}
+
 /// Builds all there is, tests included: the tests run the binaries, and built together they share every dependency. Built apart,
 /// most would be built twice, for the features that only tests ask for.
 pub fn build_all() -> Result<()> {

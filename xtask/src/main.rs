@@ -17,6 +17,7 @@ mod count;
 mod coverage;
 mod demo;
 mod deploy;
+mod doctor;
 mod fuzz;
 mod http;
 mod mend;
@@ -46,6 +47,7 @@ cargo xtask COMMAND [OPTIONS]
 
   run             start everything on this machine, seed a demo salon, play a booking through three days
   test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
+  doctor          look whether an AWS account lets messages leave: sandboxes, quotas, the sender, settings of sms and push
   deploy          build for Lambda and deploy with SAM
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   openapi         docs/openapi.json, written anew from the code
@@ -90,6 +92,7 @@ fn dispatch() -> Result<()> {
         Arg::Value(command) => match command.to_str() {
             Some("run") => run::command(args),
             Some("test") => test::command(args),
+            Some("doctor") => doctor::command(args),
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),

@@ -15,6 +15,8 @@ use aws_types::SdkConfig;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
+use crate::connect::in_no_hurry;
+
 /// Error codes that mean that the credentials lack an action, over the services asked here. SNS has a name of its own for it:
 /// <https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html>.
 const DENIED: &[&str] =
@@ -151,6 +153,7 @@ pub struct Account {
 impl Account {
     /// The account that the credentials lead to, in the Region of `config`.
     pub fn new(config: &SdkConfig) -> Self {
+        let config = &in_no_hurry(config);
         Self {
             sts: aws_sdk_sts::Client::new(config),
             ses: aws_sdk_sesv2::Client::new(config),

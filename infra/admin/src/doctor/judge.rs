@@ -181,6 +181,11 @@ fn caller(facts: &Facts) -> Finding {
         Ok(Caller { account, arn }) => {
             Finding::ok(check, format!("account {account}, Region {}, as {arn}", facts.region))
         }
+        Err(why) if facts.ahead.is_none() => Finding::problem(
+            check,
+            format!("AWS does not answer: {why}"),
+            "look at AWS_REGION and AWS_ENDPOINT_URL, and at the network",
+        ),
         Err(why) => Finding::problem(
             check,
             format!("AWS does not take them: {why}"),

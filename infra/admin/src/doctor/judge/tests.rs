@@ -132,9 +132,21 @@ fn of_a_good_account_everything_is_ok() {
 }
 
 #[test]
-fn credentials_that_aws_does_not_take_are_a_problem() {
-    let why = || Unseen::Failed { action: "sts:GetCallerIdentity", why: "InvalidClientTokenId".to_owned() };
-    is(&found(|facts| facts.caller = Err(why())), Level::Problem, "credentials", "InvalidClientTokenId");
+fn credentials_that_aws_does_not_take_are_a_problem_and_so_is_no_answer() {
+    let refused = |why: &str| Err(Unseen::Failed { action: "sts:GetCallerIdentity", why: why.to_owned() });
+    let bad = found(|facts| facts.caller = refused("InvalidClientTokenId"));
+    is(
+        &bad,
+        Level::Problem,
+        "credentials",
+        "AWS does not take them: sts:GetCallerIdentity failed: InvalidClientTokenId",
+    );
+    let nobody = found(|facts| {
+        facts.caller = refused("connection refused");
+        facts.ahead = None;
+    });
+    is(&nobody[..1], Level::Problem, "credentials", "AWS does not answer");
+    is(&nobody[1..], Level::Warning, "clock", "could not look");
 }
 
 #[test]
