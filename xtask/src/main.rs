@@ -28,6 +28,7 @@ mod process;
 mod python;
 mod rules;
 mod run;
+mod sbom;
 mod scale;
 mod simulate;
 mod stack;
@@ -49,6 +50,7 @@ cargo xtask COMMAND [OPTIONS]
   test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
   doctor          look whether an AWS account lets messages leave: sandboxes, quotas, the sender, settings of sms and push
   deploy          build for Lambda and deploy with SAM
+  sbom            what each function is made of: a CycloneDX list of its crates
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   openapi         docs/openapi.json, written anew from the code
   contract        the API called against its document, in ways that this allows and in ways that it does not
@@ -101,6 +103,7 @@ fn dispatch() -> Result<()> {
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),
+            Some("sbom") => sbom::command(args),
             Some("cost") => cost::command(args),
             Some("scale") => scale::command(args),
             Some("redrive") => mend::command("redrive", args),
