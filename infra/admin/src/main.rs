@@ -1,8 +1,10 @@
-//! What whoever runs the system does beside the API: takes in businesses, assigns numbers, puts back what was given up, brings again what was not planned.
+//! What whoever runs the system does beside the API: takes in businesses, assigns numbers, puts back what was given up, brings again what was not planned, and looks
+//! whether an account will do.
 
 mod assign_number;
 mod create_business;
 mod create_key;
+mod doctor;
 mod redrive;
 mod replay;
 
@@ -32,6 +34,12 @@ admin replay --stack NAME [--upcoming BUSINESS] [--dry-run]
     Has the stream bring again what lies in StreamFailures, or every booking of a business that is ahead. What is planned follows from how
     things are now, so nothing is planned twice.
 
+admin doctor [--parameter NAME=VALUE ...] [--needs JSON] [--json]
+
+    Looks whether the account lets the stack's messages leave: sandboxes, rates and quotas, the sender, settings of sms, push, the clock.
+    Each check is ok, a warning or a problem, with what to do; a problem fails. Parameters are the template's; `cargo xtask doctor` gives
+    them, and what so many bookings a day need of the quotas. It changes nothing. Where the credentials may not look, it names the action.
+
 The environment says where: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN or AWS_ENDPOINT_URL where needed;
 for create-business, create-key and assign-number also BOOKINGS_TABLE. `aws configure export-credentials --format env` prints a profile's credentials.
 ";
@@ -55,6 +63,7 @@ async fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         Some(Value(word)) if word == "create-business" => create_business::command(arguments).await,
         Some(Value(word)) if word == "create-key" => create_key::command(arguments).await,
         Some(Value(word)) if word == "assign-number" => assign_number::command(arguments).await,
+        Some(Value(word)) if word == "doctor" => doctor::command(arguments).await,
         Some(Value(word)) if word == "redrive" => redrive::command(arguments).await,
         Some(Value(word)) if word == "replay" => replay::command(arguments).await,
         None | Some(Long("help") | Short('h')) => print(HELP),

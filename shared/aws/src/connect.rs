@@ -80,6 +80,16 @@ pub fn for_providers(config: &SdkConfig) -> Result<SdkConfig, ConnectError> {
     Ok(config.build())
 }
 
+/// What a client for somebody at a terminal is built from: far from the Region, perhaps, and in less of a hurry than a function.
+#[cfg(feature = "account")]
+pub fn in_no_hurry(config: &SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(30));
+    config.to_builder().timeout_config(timeouts.build()).build()
+}
+
 fn https(builder: Builder) -> Result<SharedHttpClient, ConnectError> {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
     let tls = TlsContext::builder().with_trust_store(roots).build();

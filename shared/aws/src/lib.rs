@@ -2,6 +2,8 @@
 //!
 //! Architecture invariant: this is the only crate of the product that names `aws_sdk_*`. One feature for each service.
 
+#[cfg(feature = "account")]
+pub mod account;
 #[cfg(feature = "eventbridge")]
 pub mod bus;
 pub mod connect;

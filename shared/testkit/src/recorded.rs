@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
+/// When every answer says that it was given.
+pub const DATE: &str = "Mon, 23 Nov 2026 10:00:00 GMT";
+
 /// What a provider was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -51,7 +54,7 @@ impl Recorded {
                 let length = body.len();
                 if status != 0 {
                     let head = format!(
-                        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                        "HTTP/1.1 {status} X\r\ndate: {DATE}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
                     );
                     stream.write_all((head + &body).as_bytes()).expect("the caller listens");
                 }

@@ -18,6 +18,7 @@ mod campaigns;
 mod concurrency;
 mod conversation;
 mod delivery;
+mod doctor;
 mod document;
 mod every_rule;
 mod failures;
