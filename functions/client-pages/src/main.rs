@@ -8,12 +8,13 @@ mod words;
 
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use runtime::{start_logs, variable};
+use runtime::{metrics::Metrics, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
     let tables = &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new());
-    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, event.payload))).await
+    let metrics = &Metrics::of("client-pages")?;
+    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, metrics, event.payload))).await
 }
