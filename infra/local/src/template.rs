@@ -902,6 +902,7 @@ fn merge(global: Value, own: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Need;
 
     fn given() -> BTreeMap<String, String> {
         [("EmailFrom", "Salon <hello@example.com>"), ("EmailIdentityArn", "arn:aws:ses:x")]
@@ -1202,6 +1203,29 @@ mod tests {
             }
         }
         assert!(with_alias >= 3);
+    }
+
+    #[test]
+    fn rows_by_which_api_keys_are_known_are_the_authorizers_and_the_apis_alone() {
+        let reaches = |function: &FunctionSpec, action: &str| {
+            let need = Need {
+                action: format!("dynamodb:{action}"),
+                resource: "arn:aws:dynamodb:us-east-1:000000000000:table/local-BookingsTable".to_owned(),
+                context: BTreeMap::from([("dynamodb:LeadingKeys", vec!["KEY#1".to_owned()])]),
+            };
+            function.policy.allows(&need).is_some()
+        };
+        let functions = real().functions().unwrap();
+        for (action, expected) in [
+            ("GetItem", vec!["authorizer", "booking-api"]),
+            ("BatchGetItem", vec!["booking-api"]),
+            ("PutItem", vec!["booking-api"]),
+            ("UpdateItem", vec!["authorizer"]),
+            ("DeleteItem", vec![]),
+        ] {
+            let who = functions.iter().filter(|function| reaches(function, action));
+            assert_eq!(who.map(|function| function.name.as_str()).collect::<Vec<_>>(), expected, "{action}");
+        }
     }
 
     #[test]
