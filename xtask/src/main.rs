@@ -23,6 +23,7 @@ mod http;
 mod mend;
 mod mutants;
 mod openapi;
+mod policies;
 mod prices;
 mod process;
 mod python;

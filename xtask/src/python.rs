@@ -23,6 +23,9 @@ pub const TOOLS: Environment = Environment { folder: ".tools", requirements: "in
 /// Playwright and axe-core, for the tests of pages in a browser.
 pub const BROWSER: Environment = Environment { folder: ".browser", requirements: "infra/python/browser.txt" };
 
+/// checkov, for the template.
+pub const SCAN: Environment = Environment { folder: ".scan", requirements: "infra/python/scan.txt" };
+
 /// cargo-llvm-cov and LLVM's own tools, for the coverage.
 pub const PROOF: Environment = Environment { folder: ".proof", requirements: "infra/python/proof.txt" };
 

@@ -7,6 +7,8 @@ mod limit;
 mod operations;
 mod problem;
 mod routes;
+mod telling;
 
 pub use document::openapi;
 pub use routes::router;
+pub use telling::telling;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use app::limit_requests::RequestLimit;
 use aws::images::Images;
 use aws::tables::Tables;
-use runtime::{parsed, start_logs, variable};
+use runtime::{metrics::Metrics, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -19,5 +19,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     );
     let images = Images::new(&config, &variable("IMAGES_BUCKET")?);
     let limit = RequestLimit::per_minute(variable("REQUESTS_PER_MINUTE")?.parse()?);
-    lambda_http::run(booking_api::router(Arc::new(tables), Arc::new(images), limit)).await
+    let api = booking_api::router(Arc::new(tables), Arc::new(images), limit);
+    lambda_http::run(booking_api::telling(api, Metrics::of("booking-api")?)).await
 }

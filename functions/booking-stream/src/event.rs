@@ -22,6 +22,7 @@ use domain::subject::SubjectId;
 use futures::StreamExt;
 use lambda_runtime::{Error, LambdaEvent};
 use runtime::batch::{Record, guarded};
+use runtime::metrics::{Metric, Metrics};
 use runtime::now;
 
 /// How many bookings are planned at the same time.
@@ -94,6 +95,7 @@ pub async fn handle(
     timers: &(impl SetTimer + CancelTimer),
     queues: &impl Enqueue,
     failures: &impl SetAside,
+    metrics: &Metrics,
     event: LambdaEvent<Event>,
 ) -> Result<DynamoDbEventResponse, Error> {
     let (changed, poison) = read(event.payload.records);
@@ -129,9 +131,11 @@ pub async fn handle(
     };
     let planned = futures::stream::iter(changed).map(|(changed, numbers)| async move {
         let (what, about) = (format!("{changed:?}"), changed.about());
+        let mut to_leave = 0;
         let record = match guarded(plan(changed)).await {
             Some(Ok(planned)) => {
                 tracing::info!(what, ?planned, "planned");
+                to_leave = planned.to_leave;
                 Record::Done
             }
             Some(Err(error)) if !matches!(error, PortError::Permanent { .. }) => {
@@ -141,9 +145,11 @@ pub async fn handle(
             Some(Err(error)) => set_aside(failures, about, chain(&error)).await,
             None => set_aside(failures, about, "planning panicked".to_owned()).await,
         };
-        (record, numbers)
+        (record, numbers, to_leave)
     });
-    let mut outcomes: Vec<_> = planned.buffer_unordered(AT_ONCE).collect().await;
+    let planned: Vec<_> = planned.buffer_unordered(AT_ONCE).collect().await;
+    metrics.tell(&planned_of(planned.iter().map(|(_, _, to_leave)| *to_leave)), now());
+    let mut outcomes: Vec<_> = planned.into_iter().map(|(record, numbers, _)| (record, numbers)).collect();
     for Poison { sequence_number, about, why } in poison {
         outcomes.push((set_aside(failures, about, why).await, vec![sequence_number]));
     }
@@ -156,6 +162,15 @@ pub async fn handle(
         failure
     }));
     Ok(response)
+}
+
+/// What a batch tells: how many messages are to leave, new ones and ones that moved. Nothing where nothing changed.
+fn planned_of(to_leave: impl Iterator<Item = usize>) -> Vec<Metric> {
+    let sum: usize = to_leave.sum();
+    match u64::try_from(sum) {
+        Ok(sum) if sum > 0 => vec![Metric::count("Planned", sum)],
+        _ => vec![],
+    }
 }
 
 async fn set_aside(failures: &impl SetAside, about: About, why: String) -> Record {
@@ -234,6 +249,12 @@ mod tests {
             poison.into_iter().map(|poison| (poison.sequence_number, poison.about)).collect();
         let key = Key::Booking("b".parse().unwrap(), "k".parse().unwrap());
         assert_eq!(poison, [("102".to_owned(), About::item(&key))]);
+    }
+
+    #[test]
+    fn messages_that_are_to_leave_are_counted_over_the_batch() {
+        assert_eq!(planned_of([2, 0, 3].into_iter()), [Metric::count("Planned", 5)]);
+        assert_eq!(planned_of([0].into_iter()), []);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use aws::queues::{Failures, PerQueue, Queues};
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{parsed, start_logs, variable};
+use runtime::{metrics::Metrics, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,5 +21,6 @@ async fn main() -> Result<(), Error> {
     let queues = Queues::new(&config, PerQueue::urls(variable)?);
     let schedules = Schedules::new(&config, variable, PerQueue::arns(variable)?)?;
     let failures = Failures::new(&config, variable("FAILURES_QUEUE_URL")?);
-    run(service_fn(|batch| event::handle(&tables, &schedules, &queues, &failures, batch))).await
+    let metrics = Metrics::of("booking-stream")?;
+    run(service_fn(|batch| event::handle(&tables, &schedules, &queues, &failures, &metrics, batch))).await
 }

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Error;
 use runtime::batch::guarded;
+use runtime::metrics::{Metric, Metrics};
 use runtime::now;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,12 +71,19 @@ enum Answer {
 ///
 /// # Errors
 /// None: whatever fails has a page.
-pub async fn handle(store: &(impl Read + WriteFacts), request: Request) -> Result<Value, Error> {
+pub async fn handle(
+    store: &(impl Read + WriteFacts),
+    metrics: &Metrics,
+    request: Request,
+) -> Result<Value, Error> {
     let wall = now();
     let now = Timestamp::from_millisecond(request.request_context.time_epoch).map_or(wall, |at| wall.max(at));
     let answer = guarded(answer(store, &request, now)).await;
     let answer = answer
         .unwrap_or_else(|| page(503, &unavailable(words(language(&request))), None, language(&request)));
+    if let Answer::Page(status, _) = answer {
+        metrics.tell(&Metric::of_answer(status), wall);
+    }
     Ok(written(answer))
 }
 

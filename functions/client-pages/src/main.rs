@@ -8,7 +8,7 @@ mod words;
 
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use runtime::{parsed, start_logs, variable};
+use runtime::{metrics::Metrics, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -16,5 +16,6 @@ async fn main() -> Result<(), Error> {
     let config = aws::connect::connect()?;
     let tables =
         &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
-    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, event.payload))).await
+    let metrics = &Metrics::of("client-pages")?;
+    run(service_fn(|event: LambdaEvent<_>| event::handle(tables, metrics, event.payload))).await
 }

@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::ses::Ses;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
+use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,5 +21,6 @@ async fn main() -> Result<(), Error> {
     let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, &pace, &pages, event))).await
+    let metrics = Metrics::of("deliver-email")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &ses, &pace, &pages, &metrics, event))).await
 }

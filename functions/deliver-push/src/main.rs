@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::sns::{Applications, Push};
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
+use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -26,5 +26,6 @@ async fn main() -> Result<(), Error> {
     let push = Push::new(&config, applications)?;
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, &pace, &pages, event))).await
+    let metrics = Metrics::of("deliver-push")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &push, &pace, &pages, &metrics, event))).await
 }

@@ -4,7 +4,7 @@ use aws::queues::PerQueue;
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
+use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, start_logs, variable};
 use telegram::{Bots, ENDPOINT};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,5 +21,6 @@ async fn main() -> Result<(), Error> {
     let bots = Bots::new(variable("TELEGRAM_ENDPOINT").unwrap_or_else(|_| ENDPOINT.to_owned()))?;
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &bots, &pace, &pages, event))).await
+    let metrics = Metrics::of("deliver-telegram")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &bots, &pace, &pages, &metrics, event))).await
 }

@@ -5,7 +5,7 @@ use aws::schedules::Schedules;
 use aws::tables::Tables;
 use aws::whatsapp::Whatsapp;
 use lambda_runtime::{Error, run, service_fn};
-use runtime::{delivery::deliver_batch, pace::Pace, parsed, start_logs, variable};
+use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,5 +21,7 @@ async fn main() -> Result<(), Error> {
     let whatsapp = Whatsapp::new(&config, variable("META_API_VERSION")?)?;
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
-    run(service_fn(|event| deliver_batch(&tables, &schedules, &whatsapp, &pace, &pages, event))).await
+    let metrics = Metrics::of("deliver-whatsapp")?;
+    run(service_fn(|event| deliver_batch(&tables, &schedules, &whatsapp, &pace, &pages, &metrics, event)))
+        .await
 }

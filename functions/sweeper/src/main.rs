@@ -7,14 +7,14 @@ use aws::queues::{PerQueue, Queues};
 use aws::schedules::Schedules;
 use aws::tables::Tables;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use runtime::metrics::put_metrics;
+use runtime::metrics::Metrics;
 use runtime::{now, parsed, start_logs, variable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
     let config = aws::connect::connect()?;
-    let stack = &variable("STACK_NAME")?;
+    let metrics = &Metrics::of("sweeper")?;
     let tables = &Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
     run(service_fn(|event: LambdaEvent<event::Due>| async move {
         let swept = sweep(tables, schedules, queues, now().max(event.payload.at)).await;
         tracing::info!(?swept, "swept");
-        put_metrics(stack, "sweeper", &event::metrics(swept), now());
+        metrics.tell(&event::metrics(swept), now());
         Ok::<_, Error>(())
     }))
     .await

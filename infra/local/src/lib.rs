@@ -12,6 +12,7 @@ pub mod event_source;
 pub mod faults;
 pub mod http_api;
 mod ministack;
+pub mod policy;
 pub mod ports;
 pub mod proxy;
 pub mod resources;
@@ -43,6 +44,7 @@ use event_source::visibility::{Visibility, queue_name};
 use faults::Faults;
 use http_api::HttpApi;
 use ministack::MiniStack;
+use policy::Ledger;
 use ports::Ports;
 use proxy::Proxy;
 use resources::{Clients, Queues};
@@ -81,6 +83,8 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
     /// Whether data outlives the stack.
     pub keep: bool,
+    /// The file that is told what functions may do and did, if anybody wants to know.
+    pub grants: Option<PathBuf>,
 }
 
 /// Where everything is, once it runs.
@@ -166,6 +170,10 @@ impl LocalStack {
             Arc::clone(&queues) as Arc<dyn services::QueueSender>,
             services_config(&template, &specs, &state_dir, options.keep)?,
         );
+        let ledger = options.grants.as_deref().map(Ledger::to).transpose()?.unwrap_or_default();
+        for spec in &specs {
+            ledger.granted(&spec.name, &spec.policy);
+        }
         let proxy = Proxy::new(
             authority.clone(),
             services.aws_router(),
@@ -173,6 +181,7 @@ impl LocalStack {
             Arc::clone(&sources),
             Arc::clone(&visibility),
             Arc::clone(&activity),
+            ledger,
         );
         let logs = state_dir.join("logs");
         let host = Arc::new(Host {

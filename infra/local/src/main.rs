@@ -21,6 +21,7 @@ Runs the functions of a SAM template on this machine. Prints where everything is
   --ministack PROGRAM      the MiniStack to start (default .venv/bin/ministack)
   --endpoint URL           DynamoDB and SQS that run already, such as http://127.0.0.1:8000, instead of MiniStack
   --parameter NAME=VALUE   a parameter of the template; may be given many times
+  --grants FILE            write down what functions may do, did, and were refused
   --keep                   keep data between runs";
 
 /// The options, or none if only help was asked for.
@@ -34,6 +35,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Err
         data_services: DataServices::MiniStack(PathBuf::from(".venv/bin/ministack")),
         parameters: BTreeMap::new(),
         keep: false,
+        grants: None,
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -53,6 +55,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Err
                 let (name, value) = text.split_once('=').ok_or("--parameter takes NAME=VALUE")?;
                 options.parameters.insert(name.to_owned(), value.to_owned());
             }
+            Arg::Long("grants") => options.grants = Some(arguments.value()?.into()),
             Arg::Long("keep") => options.keep = true,
             other => return Err(other.unexpected()),
         }

@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use crate::activity::{Activity, Sources};
 use crate::event_source::visibility::Visibility;
 use crate::faults::{Faults, Kill, Trouble, When};
+use crate::policy::{Ledger, Policy, needs};
 use crate::services::{SERVICE_HEADER, SERVICES};
 
 /// The largest request any of the services takes (a DynamoDB batch), in bytes.
@@ -31,6 +32,8 @@ const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 /// The AWS calls of one invocation.
 #[derive(Debug, Default)]
 pub struct Calls {
+    function: String,
+    policy: Arc<Policy>,
     counts: Mutex<BTreeMap<String, u32>>,
     kill: Option<Kill>,
     dying: Notify,
@@ -38,9 +41,9 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// For an invocation that is to be killed at a call, or none.
-    pub fn new(kill: Option<Kill>) -> Self {
-        Self { kill, ..Self::default() }
+    /// For an invocation of a function that may do what its policy says, and is to be killed at a call, or none.
+    pub fn new(function: &str, policy: &Arc<Policy>, kill: Option<Kill>) -> Self {
+        Self { function: function.to_owned(), policy: Arc::clone(policy), kill, ..Self::default() }
     }
 
     /// How often each operation was called, as `dynamodb:UpdateItem`.
@@ -97,6 +100,13 @@ impl Call {
         if let Some(method) = telegram_method(path) {
             return Self { service: "telegram".to_owned(), operation: method.to_owned() };
         }
+        if signed_in_query(&parts.uri) {
+            let operation = match parts.method {
+                Method::PUT => "PutObject".to_owned(),
+                ref method => format!("{method} {path}"),
+            };
+            return Self { service: "s3".to_owned(), operation };
+        }
         let service = signed_service(&parts.headers).unwrap_or("unknown").to_owned();
         let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         let operation = match target.and_then(|target| target.rsplit('.').next()) {
@@ -127,10 +137,11 @@ pub struct Proxy {
     sources: Arc<Sources>,
     visibility: Arc<Visibility>,
     activity: Arc<Activity>,
+    ledger: Ledger,
 }
 
 impl Proxy {
-    /// A proxy to `upstream` (`127.0.0.1:4602`) for all but the in-process `services`.
+    /// A proxy to `upstream` (`127.0.0.1:4602`) for all but the in-process `services`. What functions did goes into the `ledger`.
     pub fn new(
         upstream: String,
         services: Router,
@@ -138,9 +149,10 @@ impl Proxy {
         sources: Arc<Sources>,
         visibility: Arc<Visibility>,
         activity: Arc<Activity>,
+        ledger: Ledger,
     ) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, upstream, services, faults, sources, visibility, activity }
+        Self { client, upstream, services, faults, sources, visibility, activity, ledger }
     }
 
     /// Answers one AWS call of an invocation.
@@ -161,7 +173,13 @@ impl Proxy {
         let response = match trouble {
             Trouble { failed: true, .. } => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Trouble { throttled: true, .. } => throttled(&call.service),
-            _ => self.serve(&call, parts, body).await,
+            _ => match self.ledger.check(&calls.function, &calls.policy, &needs(&call, &parts, &body)) {
+                Ok(()) => self.serve(&call, parts, body).await,
+                Err(problem) => {
+                    tracing::warn!(problem, "a call was refused");
+                    denied(&call.service, &problem)
+                }
+            },
         };
         // Marked even if it failed: it may have been done all the same.
         if call.writes_to_a_table() || call.sends_to_a_queue() {
@@ -246,6 +264,13 @@ fn signed_service(headers: &HeaderMap) -> Option<&str> {
     scope.split(',').next()?.split('/').nth(3)
 }
 
+/// Whether it is a presigned URL of S3 that is called, which does what the function that signed it may do.
+fn signed_in_query(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .any(|(name, scope)| name == "X-Amz-Credential" && scope.split('/').nth(3) == Some("s3"))
+}
+
 /// `sendMessage` of `/bot123:abc/sendMessage`.
 fn telegram_method(path: &str) -> Option<&str> {
     let (token, method) = path.strip_prefix("/bot")?.split_once('/')?;
@@ -327,6 +352,33 @@ fn throttled(service: &str) -> Response {
     }
 }
 
+/// "You may not" as each service's protocol says it.
+fn denied(service: &str, problem: &str) -> Response {
+    match service {
+        "dynamodb" | "sqs" => (
+            StatusCode::BAD_REQUEST,
+            [(CONTENT_TYPE, "application/x-amz-json-1.0")],
+            json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": problem }).to_string(),
+        )
+            .into_response(),
+        "sns" => (
+            StatusCode::FORBIDDEN,
+            [(CONTENT_TYPE, "text/xml")],
+            format!(
+                "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+                 <Code>AuthorizationError</Code><Message>{problem}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
+            ),
+        )
+            .into_response(),
+        _ => (
+            StatusCode::FORBIDDEN,
+            [("content-type", "application/json"), ("x-amzn-errortype", "AccessDeniedException")],
+            json!({ "message": problem }).to_string(),
+        )
+            .into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,6 +417,16 @@ mod tests {
                 ("social-messaging", "SendWhatsAppMessage"),
             ),
             (call("POST", "/bot123:AB-c/sendMessage", "unknown", None, "{}"), ("telegram", "sendMessage")),
+            (
+                call(
+                    "PUT",
+                    "/b/images/a.png?X-Amz-Credential=test%2F20261121%2Fus-east-1%2Fs3%2Faws4_request",
+                    "-",
+                    None,
+                    "",
+                ),
+                ("s3", "PutObject"),
+            ),
         ] {
             assert_eq!((found.service.as_str(), found.operation.as_str()), expected);
         }
@@ -375,12 +437,13 @@ mod tests {
         let put = call("POST", "/", "dynamodb", Some("DynamoDB_20120810.PutItem"), "{}");
         let update = call("POST", "/", "dynamodb", Some("DynamoDB_20120810.UpdateItem"), "{}");
         let kill = |call, operation: Option<&str>| {
-            Calls::new(Some(Kill {
+            let kill = Kill {
                 function: "f".to_owned(),
                 when: When::After,
                 call,
                 operation: operation.map(str::to_owned),
-            }))
+            };
+            Calls::new("f", &Arc::default(), Some(kill))
         };
         let second = kill(2, None);
         assert_eq!(second.count(&put), None);

@@ -202,7 +202,8 @@ impl Function {
         let _running = self.host.activity.begin();
         let request_id = Uuid::new_v4().to_string();
         let (started, begun) = (self.host.clock.now(), Instant::now());
-        let calls = Arc::new(Calls::new(self.host.faults.take_kill(&self.spec.name)));
+        let FunctionSpec { name, policy, .. } = &self.spec;
+        let calls = Arc::new(Calls::new(name, policy, self.host.faults.take_kill(name)));
         let mut cold = false;
         let outcome = self.attempt(&request_id, event, &calls, &mut cold).await;
         self.host.journal.add(JournalEntry {

@@ -8,6 +8,7 @@ mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::StackError;
 use crate::event_source::filter::Filter;
+use crate::policy::Policy;
 pub use messaging::{EventDestination, LogSubscription, Subscription, Topic};
 use properties::{
     ApiProperties, BusProperties, FunctionProperties, GroupProperties, QueueEventProperties, QueueProperties,
@@ -124,6 +126,8 @@ pub struct FunctionSpec {
     pub reserved_concurrency: Option<usize>,
     /// Whether the logs are JSON.
     pub json_logs: bool,
+    /// What it may do.
+    pub policy: Arc<Policy>,
     /// The variables the template gives it.
     pub environment: BTreeMap<String, String>,
     /// The HTTP routes that call it.
@@ -414,6 +418,8 @@ impl Template {
         let path = path_of(id);
         let globals = self.root.pointer("/Globals/Function").cloned().unwrap_or_else(|| json!({}));
         let own = self.root["Resources"][id]["Properties"].clone();
+        let policies =
+            self.resolve(own.get("Policies").unwrap_or(&json!([])), &format!("{path}.Policies"))?;
         let merged = self.resolve(&merge(globals, own), &path)?;
         let properties: FunctionProperties = typed(merged, &path)?;
         let name =
@@ -425,6 +431,7 @@ impl Template {
             timeout: Duration::from_secs(properties.timeout.unwrap_or(3)),
             memory: properties.memory_size.unwrap_or(128),
             reserved_concurrency: properties.reserved_concurrent_executions,
+            policy: Arc::new(Policy::read(policies, &path)?),
             json_logs: properties.logging_config.is_some_and(|logs| logs.log_format == "JSON"),
             environment: properties
                 .environment
@@ -596,7 +603,7 @@ impl Template {
                 }
                 _ => fields
                     .iter()
-                    // Policies say who may do what; nothing is enforced here.
+                    // A function's policy is read apart; those of roles that services take have no effect here.
                     .filter(|(name, _)| *name != "Policies")
                     .map(|(name, field)| Ok((name.clone(), self.resolve(field, &format!("{path}.{name}"))?)))
                     .collect::<Result<Map<_, _>, _>>()
@@ -677,6 +684,10 @@ impl Template {
             "AWS::URLSuffix" => return Ok("amazonaws.com".to_owned()),
             _ => {}
         }
+        if let Some(function) = name.strip_suffix(".Alias") {
+            // How SAM names the alias that `AutoPublishAlias` makes; here it is the function itself.
+            return self.attribute(function, "Arn", path);
+        }
         match self.kind(name) {
             Some("AWS::SQS::Queue") => self.queue_urls.get(name).cloned().ok_or_else(|| {
                 StackError::template(path, format!("the URL of {name} is not known before it is created"))
@@ -753,7 +764,8 @@ fn path_of(logical_id: &str) -> String {
     format!("Resources.{logical_id}.Properties")
 }
 
-fn arn_of(service: &str, resource: &str) -> String {
+/// The ARN of something of the stack's account and Region.
+pub(crate) fn arn_of(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 
@@ -890,6 +902,7 @@ fn merge(global: Value, own: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Need;
 
     fn given() -> BTreeMap<String, String> {
         [("EmailFrom", "Salon <hello@example.com>"), ("EmailIdentityArn", "arn:aws:ses:x")]
@@ -1059,6 +1072,160 @@ mod tests {
             }
         }
         assert!(dlqs.len() >= 4, "{dlqs:?}");
+    }
+
+    /// What the headings of the runbook in docs/operations.md name.
+    fn runbook() -> BTreeSet<&'static str> {
+        let page = include_str!("../../../docs/operations.md");
+        let sections = page.split("\n## ").find(|part| part.starts_with("When an alarm rings\n")).unwrap();
+        let headings = sections.lines().filter_map(|line| line.strip_prefix("### "));
+        headings.flat_map(|heading| heading.split(", ")).collect()
+    }
+
+    #[test]
+    fn every_alarm_tells_somebody_and_has_its_place_in_the_runbook() {
+        let template = real();
+        let mut names = BTreeSet::new();
+        for id in template.of_type("AWS::CloudWatch::Alarm") {
+            let alarm = &template.root["Resources"][id]["Properties"];
+            let name = id.strip_suffix("Alarm").unwrap_or_else(|| panic!("{id} is no name of an alarm"));
+            let says = alarm["AlarmDescription"].as_str().unwrap_or_default();
+            assert!(says.ends_with(&format!("; docs/operations.md, {name}.")), "{id} says {says:?}");
+            assert_eq!(alarm["AlarmActions"], json!([{ "Ref": "AlarmTopic" }]), "{id}");
+            names.insert(name);
+        }
+        assert_eq!(names, runbook(), "alarms of the template, and headings under \"When an alarm rings\"");
+    }
+
+    /// The names of all metrics that the product's code tells.
+    fn told() -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut folders = vec![root.join("functions"), root.join("shared")];
+        let mut names = BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|end| end == "rs") {
+                    let code = std::fs::read_to_string(&path).unwrap();
+                    for made in ["Metric::count(\"", "Metric::seconds(\""] {
+                        let of = code.split(made).skip(1).filter_map(|rest| rest.split('"').next());
+                        names.extend(of.map(str::to_owned));
+                    }
+                }
+            }
+        }
+        names
+    }
+
+    /// The dashboard as CloudWatch gets it.
+    fn dashboard(template: &Template) -> Value {
+        let body = &template.root["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
+        serde_json::from_str(template.resolve(body, "Dashboard").unwrap().as_str().unwrap()).unwrap()
+    }
+
+    /// The names of our own metrics in alarms and on the dashboard.
+    fn shown(template: &Template) -> BTreeSet<String> {
+        let ours = |metric: &Value| metric["Namespace"] == "BookingNotifications";
+        let mut names = BTreeSet::new();
+        let mut show = |name: &Value| {
+            names.insert(name.as_str().unwrap().to_owned());
+        };
+        for id in template.of_type("AWS::CloudWatch::Alarm") {
+            let alarm = &template.root["Resources"][id]["Properties"];
+            let parts = alarm["Metrics"].as_array().into_iter().flatten();
+            let metrics = parts.map(|part| &part["MetricStat"]["Metric"]).chain([alarm]);
+            metrics.filter(|metric| ours(metric)).for_each(|metric| show(&metric["MetricName"]));
+        }
+        for widget in dashboard(template)["widgets"].as_array().unwrap() {
+            for metric in widget["properties"]["metrics"].as_array().unwrap() {
+                if metric[0] == "BookingNotifications" {
+                    show(&metric[1]);
+                }
+                let searched =
+                    metric[0]["expression"].as_str().and_then(|it| it.split("MetricName=\"").nth(1));
+                if let Some(name) = searched.and_then(|rest| rest.split('"').next()) {
+                    show(&json!(name));
+                }
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn what_is_told_is_shown_and_what_is_shown_is_told() {
+        let template = real();
+        assert_eq!(shown(&template), told(), "metrics of the template, and of functions and shared");
+        let body = dashboard(&template).to_string();
+        for name in template.functions().unwrap().into_iter().map(|function| function.lambda_name) {
+            assert!(body.contains(&format!("\"{name}\"")), "{name} is not on the dashboard");
+        }
+        for name in template.queues().unwrap().into_iter().map(|queue| queue.name) {
+            assert!(body.contains(&format!("\"{name}\"")), "{name} is not on the dashboard");
+        }
+    }
+
+    #[test]
+    fn every_function_logs_into_a_group_of_its_own_with_an_end() {
+        let template = real();
+        let mut groups = BTreeSet::new();
+        for id in template.of_type("AWS::Serverless::Function") {
+            let config = &template.root["Resources"][id]["Properties"]["LoggingConfig"];
+            let group = config["LogGroup"]["Ref"].as_str().unwrap_or_else(|| panic!("{id} has no log group"));
+            assert!(groups.insert(group), "{group} is shared");
+        }
+        for id in template.of_type("AWS::Logs::LogGroup") {
+            let keeps = &template.root["Resources"][id]["Properties"]["RetentionInDays"];
+            assert_eq!(*keeps, json!({ "Ref": "LogRetentionDays" }), "{id}");
+        }
+    }
+
+    /// SAM makes a new version of new code only; <https://github.com/aws/serverless-application-model/issues/3820>.
+    #[test]
+    fn a_changed_parameter_makes_a_new_version_of_a_function_with_an_alias() {
+        let template = real();
+        let globals = &template.root["Globals"]["Function"]["Environment"]["Variables"];
+        let mut with_alias = 0;
+        for id in template.of_type("AWS::Serverless::Function") {
+            let own = &template.root["Resources"][id]["Properties"];
+            if own.get("AutoPublishAlias").is_none() {
+                continue;
+            }
+            with_alias += 1;
+            let describes = own["VersionDescription"]["Fn::Sub"].as_str().unwrap_or_default();
+            let variables = [globals, &own["Environment"]["Variables"]];
+            let values = variables.into_iter().filter_map(Value::as_object).flat_map(Map::values);
+            for name in values.filter_map(|value| value["Ref"].as_str()) {
+                if template.parameter(name).is_some() {
+                    assert!(describes.contains(&format!("${{{name}}}")), "{id}: {name}");
+                }
+            }
+        }
+        assert!(with_alias >= 3);
+    }
+
+    #[test]
+    fn rows_by_which_api_keys_are_known_are_the_authorizers_and_the_apis_alone() {
+        let reaches = |function: &FunctionSpec, action: &str| {
+            let need = Need {
+                action: format!("dynamodb:{action}"),
+                resource: "arn:aws:dynamodb:us-east-1:000000000000:table/local-BookingsTable".to_owned(),
+                context: BTreeMap::from([("dynamodb:LeadingKeys", vec!["KEY#1".to_owned()])]),
+            };
+            function.policy.allows(&need).is_some()
+        };
+        let functions = real().functions().unwrap();
+        for (action, expected) in [
+            ("GetItem", vec!["authorizer", "booking-api"]),
+            ("BatchGetItem", vec!["booking-api"]),
+            ("PutItem", vec!["booking-api"]),
+            ("UpdateItem", vec!["authorizer"]),
+            ("DeleteItem", vec![]),
+        ] {
+            let who = functions.iter().filter(|function| reaches(function, action));
+            assert_eq!(who.map(|function| function.name.as_str()).collect::<Vec<_>>(), expected, "{action}");
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub async fn plan_client(
             .try_fold(sum, |sum, planned| {
                 ready(Ok(Planned {
                     changed: sum.changed + planned.changed,
+                    to_leave: sum.to_leave + planned.to_leave,
                     queued: sum.queued + planned.queued,
                 }))
             })

@@ -41,6 +41,8 @@ const ROWS: usize = 100;
 pub struct Planned {
     /// Messages and checks that came to be, moved, or were withdrawn.
     pub changed: usize,
+    /// Messages among them that are to leave, now or later.
+    pub to_leave: usize,
     /// Messages put into their queues.
     pub queued: usize,
 }
@@ -84,7 +86,12 @@ pub async fn plan_subject(
             queue(queues, &refs, &ledger, &difference, now),
             cancel_timers(timers, &refs, &ledger, &difference)
         )?;
-        return Ok(Planned { changed: difference.messages.len() + difference.checks.len(), queued });
+        let to_leave = difference.messages.iter().filter(|message| leaves(message)).count();
+        return Ok(Planned {
+            changed: difference.messages.len() + difference.checks.len(),
+            to_leave,
+            queued,
+        });
     }
     Err(PortError::Retryable { operation: "planning", source: "the ledger kept changing".into() })
 }
@@ -150,6 +157,11 @@ impl Ledger {
 /// Whether a message waits for a timer.
 pub(crate) fn waits(message: &Message) -> bool {
     matches!(message.status, MessageStatus::Planned | MessageStatus::Deferred)
+}
+
+/// Whether a message is still to leave.
+fn leaves(message: &Message) -> bool {
+    waits(message) || message.status == MessageStatus::Queued
 }
 
 /// What brings a message: into its queue, at its time.

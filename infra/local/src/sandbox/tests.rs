@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::event_source::visibility::Visibility;
 use crate::faults::{Faults, Kill, When};
 use crate::http_api::HttpApi;
+use crate::policy::{Ledger, Policy};
 use crate::proxy::Proxy;
 use crate::sandbox::{Function, Host, Journal, Outcome};
 use crate::template::{Api, Authorizer, FunctionSpec, Route};
@@ -127,6 +128,7 @@ impl Stage {
             Arc::new(Sources::default()),
             Arc::new(Visibility::new(Arc::clone(&clock))),
             Arc::clone(&activity),
+            Ledger::default(),
         );
         let host = Arc::new(Host {
             functions_dir: dir.clone(),
@@ -137,7 +139,9 @@ impl Stage {
             activity,
             journal: Journal::default(),
         });
+        let everything = json!([{ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] }]);
         let spec = FunctionSpec {
+            policy: Arc::new(Policy::read(everything, "").unwrap()),
             logical_id: "Probe".to_owned(),
             name: "probe".to_owned(),
             lambda_name: "local-Probe".to_owned(),

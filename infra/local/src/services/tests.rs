@@ -221,6 +221,7 @@ fn listening_world(schedules: Vec<ScheduleMapping>) -> World {
             })
             .to_vec();
         config.functions = vec![FunctionSpec {
+            policy: Default::default(),
             logical_id: "Feedback".to_owned(),
             name: "feedback".to_owned(),
             lambda_name: "local-Feedback".to_owned(),

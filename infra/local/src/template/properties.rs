@@ -28,6 +28,8 @@ pub(super) struct TableProperties {
     pub(super) _billing_mode: Option<IgnoredAny>,
     #[serde(rename = "PointInTimeRecoverySpecification")]
     pub(super) _point_in_time_recovery: Option<IgnoredAny>,
+    #[serde(rename = "DeletionProtectionEnabled")]
+    pub(super) _deletion_protection: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -223,12 +225,25 @@ pub(super) struct FunctionProperties {
     pub(super) _handler: Option<IgnoredAny>,
     #[serde(rename = "Architectures")]
     pub(super) _architectures: Option<IgnoredAny>,
+    #[serde(rename = "Tracing")]
+    pub(super) _tracing: Option<IgnoredAny>,
+    // Versions and how traffic moves between them: here there is one.
+    #[serde(rename = "AutoPublishAlias")]
+    pub(super) _alias: Option<IgnoredAny>,
+    #[serde(rename = "VersionDescription")]
+    pub(super) _version: Option<IgnoredAny>,
+    #[serde(rename = "DeploymentPreference")]
+    pub(super) _deployment: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct LoggingConfig {
     pub(super) log_format: String,
+    #[serde(rename = "LogGroup")]
+    pub(super) _log_group: Option<IgnoredAny>,
+    #[serde(rename = "ApplicationLogLevel")]
+    pub(super) _level: Option<IgnoredAny>,
 }
 
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-eventinvokeconfiguration.html>
