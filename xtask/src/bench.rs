@@ -26,8 +26,8 @@ takes the time from the start of the process to its first request for work, and 
 cargo xtask bench peers
 
 Starts deliver-sms and booking-api, and the same two written in Node.js and Python (tests/bench/peers), with AWS answered on loopback,
-and takes their start, their first call, their calls when warm, their memory and their AWS calls. Writes docs/benchmarks.md and
-docs/benchmarks.svg.
+and takes their start, their first call, their calls when warm, their memory and their AWS calls. Needs Node.js 20 or later with npm.
+Writes docs/benchmarks.md and docs/benchmarks.svg.
 
 cargo xtask bench domain
 
