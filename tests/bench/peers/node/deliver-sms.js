@@ -118,8 +118,8 @@ function whyNot({ business, location, booking, client }, message, now) {
 function isQuiet(window, timeZone, now) {
   if (!window) return false;
   const clock = now.toLocaleTimeString("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
-  const { from, to } = window;
-  return from <= to ? from <= clock && clock < to : from <= clock || clock < to;
+  const { from, until } = window;
+  return from <= until ? from <= clock && clock < until : from <= clock || clock < until;
 }
 
 function compose({ business, location, service, booking, client }) {

@@ -139,7 +139,7 @@ def is_quiet(window, zone, now):
     if not window:
         return False
     clock = now.astimezone(ZoneInfo(zone)).strftime("%H:%M")
-    start, end = window["from"], window["to"]
+    start, end = window["from"], window["until"]
     return start <= clock < end if start <= end else start <= clock or clock < end
 
 
