@@ -107,7 +107,7 @@ fn count(binary: &Path, name: &str, calls: u64) -> Result<u64> {
 }
 
 /// The total in valgrind's last words: `==12== Collected : 3456`.
-fn collected(log: &str) -> Result<u64> {
+pub fn collected(log: &str) -> Result<u64> {
     let total = log.lines().find_map(|line| line.split_once("Collected :")).map(|(_, total)| total.trim());
     total.and_then(|total| total.parse().ok()).context("valgrind told no total")
 }

@@ -10,6 +10,10 @@ mod bench;
 mod bench_api;
 mod bench_burst;
 mod bench_domain;
+mod bench_peers;
+mod bench_plot;
+mod bench_ratchet;
+mod bench_startup;
 mod cargo;
 mod contract;
 mod cost;
@@ -59,10 +63,13 @@ cargo xtask COMMAND [OPTIONS]
   fuzz            what parses foreign input, under inputs nobody would write
   mutants         whether a test notices when the rules are changed in one place
   simulate        a year of bookings in one process, with everything going wrong that can, against a model of its own
+  bench           all of the following into one report, docs/benchmarks.md, but for the ratchet
   bench startup   how long each function takes to its first request for work, beside the bare runtime
+  bench peers     two functions beside the same two in Node.js and Python
   bench domain    how long planning, deciding and rendering take, and how many instructions
   bench burst     how long a thousand messages due at the same instant take on the local stack
   bench api       how many requests a second the API answers on the local stack, and the AWS calls of each
+  bench ratchet   whether a function has grown in size, or in what it does at its start
   cost            what so many bookings cost at AWS's list prices, in our design and in two others
   scale           which quota binds at how many bookings a day, and how long the morning's burst takes; docs/scale.md
   redrive         put what was given up back from the DLQs into the queues, of the local stack or on AWS

@@ -29,6 +29,9 @@ pub const SCAN: Environment = Environment { folder: ".scan", requirements: "infr
 /// cargo-llvm-cov and LLVM's own tools, for the coverage.
 pub const PROOF: Environment = Environment { folder: ".proof", requirements: "infra/python/proof.txt" };
 
+/// Lambda's runtime client and the AWS SDK, for the peers of the benchmark.
+pub const PEERS: Environment = Environment { folder: ".peers", requirements: "infra/python/peers.txt" };
+
 /// schemathesis and a validator of OpenAPI, for the API's document.
 pub const CONTRACT: Environment =
     Environment { folder: ".contract", requirements: "infra/python/contract.txt" };
