@@ -96,7 +96,11 @@ fn measure(all: &mut [Measured]) -> Result<()> {
 
 /// What the template tells the functions, so that reading the configuration is part of the start.
 pub fn environment() -> Result<Vec<(String, &'static str)>> {
-    let value = |name: &str| if name == "REQUESTS_PER_MINUTE" { "600" } else { "bench" };
+    let value = |name: &str| match name {
+        "REQUESTS_PER_MINUTE" => "600",
+        "RETENTION_MONTHS" => "13",
+        _ => "bench",
+    };
     Ok(workspace::template_variables()?.into_iter().map(|name| (name.clone(), value(&name))).collect())
 }
 
