@@ -132,10 +132,10 @@ fn wrong(written: &str, unseen: &[(&str, &str)]) -> Result<Vec<String>> {
     let missing = of(What::Refused).map(|line| format!("{}: was needed and is not granted", line.about()));
     let idle = of(What::Granted).filter(|line| !used.contains(&line.shared()) && !is_unseen(&line.shared()));
     let idle = idle.map(|line| format!("{}: is granted and was not used", line.about()));
-    let stale = unseen.iter().filter(|(grant, _)| used.contains(*grant) || !granted.contains(*grant));
-    let stale = stale.map(|(grant, _)| {
-        format!("{grant}: is used, or no longer granted; take it off xtask/src/policies.rs")
-    });
+    // Some of them a test uses now and then, as its processes happen to meet: that is no reason to fail.
+    let stale = unseen.iter().filter(|(grant, _)| !granted.contains(*grant));
+    let stale =
+        stale.map(|(grant, _)| format!("{grant}: is no longer granted; take it off xtask/src/policies.rs"));
     let all: BTreeSet<String> = missing.chain(idle).chain(stale).collect();
     Ok(all.into_iter().collect())
 }
@@ -153,8 +153,9 @@ mod tests {
     fn a_grant_must_be_used_or_known_to_be_unseen() {
         assert_eq!(wrong(WRITTEN, &[]).unwrap(), ["f a:Put t: is granted and was not used"]);
         assert!(wrong(WRITTEN, &[("f a:Put t", "why")]).unwrap().is_empty());
-        let stale = wrong(WRITTEN, &[("f a:Put t", "why"), ("f a:Get t", "why")]).unwrap();
-        assert!(stale[0].starts_with("f a:Get t: is used, or no longer granted"), "{stale:?}");
+        assert!(wrong(WRITTEN, &[("f a:Put t", "why"), ("f a:Get t", "why")]).unwrap().is_empty());
+        let stale = wrong(WRITTEN, &[("f a:Put t", "why"), ("f a:Delete t", "why")]).unwrap();
+        assert!(stale[0].starts_with("f a:Delete t: is no longer granted"), "{stale:?}");
     }
 
     #[test]

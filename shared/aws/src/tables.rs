@@ -172,7 +172,7 @@ impl Tables {
             }
         }
         match found.pop().filter(|_| found.is_empty()) {
-            Some(bookings) => Ok(Self { client, bookings, messages: String::new() }),
+            Some(bookings) => Ok(Self { client, bookings, messages: String::new(), kept: Retention::default() }),
             None => {
                 let source = format!("the stack {stack} has {} tables of bookings", found.len()).into();
                 Err(PortError::Permanent { operation, source })
