@@ -1,5 +1,7 @@
 //! Timers on EventBridge Scheduler: one schedule for each, which puts what is due into its queue and deletes itself.
 
+use std::sync::OnceLock;
+
 use app::ports::{
     CancelTimer, Due, DueDelivery, FindTimers, NamedTimers, PortError, SetDeliveryTimer, SetTimer,
 };
@@ -24,7 +26,9 @@ const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 /// `scheduler:DeleteSchedule`, or `scheduler:ListSchedules` and `scheduler:GetSchedule`.
 #[derive(Debug, Clone)]
 pub struct Schedules {
-    client: Client,
+    config: SdkConfig,
+    /// Made when the first timer is: most deliveries set none, and making it would be a quarter of their functions' start.
+    client: OnceLock<Client>,
     group: String,
     role_arn: String,
     dlq_arn: String,
@@ -44,7 +48,11 @@ impl Schedules {
     ) -> Result<Self, E> {
         let (group, role_arn) = (variable("SCHEDULE_GROUP")?, variable("SCHEDULER_ROLE_ARN")?);
         let dlq_arn = variable("SCHEDULE_DLQ_ARN")?;
-        Ok(Self { client: Client::new(config), group, role_arn, dlq_arn, queue_arns })
+        Ok(Self { config: config.clone(), client: OnceLock::new(), group, role_arn, dlq_arn, queue_arns })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.config))
     }
 
     /// A schedule of this name that puts `due` into the queue at an instant (UTC). Whether it was made anew: the name says what and when, so what
@@ -57,7 +65,7 @@ impl Schedules {
         due: &(impl Serialize + Sync),
     ) -> Result<bool, PortError> {
         let created = self
-            .client
+            .client()
             .create_schedule()
             .name(name)
             .group_name(&self.group)
@@ -146,7 +154,7 @@ impl SetDeliveryTimer for DeliveryTimers {
 impl CancelTimer for Schedules {
     async fn cancel_timer(&self, due: &Due) -> Result<(), PortError> {
         let deleted =
-            self.client.delete_schedule().name(due.timer_name()).group_name(&self.group).send().await;
+            self.client().delete_schedule().name(due.timer_name()).group_name(&self.group).send().await;
         match deleted {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(()),
@@ -159,7 +167,7 @@ impl FindTimers for Schedules {
     async fn timers_named(&self, prefix: &str) -> Result<NamedTimers, PortError> {
         let operation = "finding timers";
         let listed = self
-            .client
+            .client()
             .list_schedules()
             .group_name(&self.group)
             .name_prefix(prefix)
@@ -175,7 +183,7 @@ impl FindTimers for Schedules {
     }
 
     async fn timer(&self, name: &str) -> Result<Option<Due>, PortError> {
-        let got = self.client.get_schedule().name(name).group_name(&self.group).send().await;
+        let got = self.client().get_schedule().name(name).group_name(&self.group).send().await;
         match got {
             Ok(schedule) => {
                 Ok(schedule.target().and_then(Target::input).and_then(|input| due_in(name, input)))
