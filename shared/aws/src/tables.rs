@@ -172,7 +172,9 @@ impl Tables {
             }
         }
         match found.pop().filter(|_| found.is_empty()) {
-            Some(bookings) => Ok(Self { client, bookings, messages: String::new(), kept: Retention::default() }),
+            Some(bookings) => {
+                Ok(Self { client, bookings, messages: String::new(), kept: Retention::default() })
+            }
             None => {
                 let source = format!("the stack {stack} has {} tables of bookings", found.len()).into();
                 Err(PortError::Permanent { operation, source })
@@ -1170,6 +1172,6 @@ mod tests {
         assert_eq!(kept(About::VerificationCode { code }), "2026-11-24T10:00:00Z");
         let text = "Hello".parse().unwrap();
         let letter = About::Individual { subject: None, text, for_booking: None };
-        assert_eq!(kept(letter), "2027-12-24T10:00:00Z");
+        assert_eq!(kept(letter), "2027-12-24T22:00:00Z");
     }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span};
 use serde_json::{Value, json};
 use testkit::recorded::Recorded;
 
@@ -33,6 +33,7 @@ fn kind_of(name: &str) -> Option<&'static str> {
         ("client", &["clients", "client_id", "client_ids"]),
         ("staff", &["staff", "staff_id", "staff_ids", "manager_ids"]),
         ("booking", &["bookings", "booking_id"]),
+        ("series", &["series_id"]),
         ("waitlist", &["waitlist"]),
         ("occasion", &["occasions", "occasion_id"]),
         ("task", &["tasks"]),
@@ -78,6 +79,14 @@ impl Tenant {
         // One of them will be late: that is a task.
         let visit = book("12:00");
         let booking = book("18:00");
+        let next_month = tomorrow + Span::new().days(30);
+        let series = make(
+            "/v1/series",
+            json!({
+                "location_id": location, "resource_id": resource, "service_id": service, "client_ids": [client],
+                "start": format!("{next_month}T12:00"), "source": "staff", "notify": false, "every": "7d", "count": 2,
+            }),
+        );
         let waitlist = make(
             "/v1/waitlist",
             json!({
@@ -113,6 +122,7 @@ impl Tenant {
             ("service", service),
             ("client", client),
             ("booking", booking),
+            ("series", series),
             ("waitlist", waitlist),
             ("occasion", occasion),
             ("key", key),
