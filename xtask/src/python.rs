@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -36,20 +37,48 @@ pub const PEERS: Environment = Environment { folder: ".peers", requirements: "in
 pub const CONTRACT: Environment =
     Environment { folder: ".contract", requirements: "infra/python/contract.txt" };
 
+/// Makes several environments hold what their lists say, all at the same time.
+pub fn install_all(environments: &[Environment]) -> Result<()> {
+    let missing: Vec<&Environment> = environments.iter().filter(|one| !one.is_installed()).collect();
+    let names: Vec<&str> = missing.iter().map(|one| one.folder).collect();
+    let bar = steps::spinner(&format!("installing {}", names.join(", ")));
+    let installed = thread::scope(|scope| {
+        let started: Vec<_> = missing.into_iter().map(|one| scope.spawn(|| one.fill())).collect();
+        started.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("an installation panicked"))?)
+    });
+    bar.finish_and_clear();
+    installed
+}
+
 impl Environment {
     /// Makes the environment hold what its list says. Does nothing when it already does.
     pub fn install(&self) -> Result<()> {
-        let root = workspace::root();
-        let folder = root.join(self.folder);
-        let list = root.join(self.requirements);
-        let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-        // A copy of the list is laid into the environment last, so a copy that is the same means a finished install.
-        let stamp = folder.join("installed.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        if self.is_installed() {
             return Ok(());
         }
-
         let bar = steps::spinner(&format!("installing {} into {}", self.requirements, self.folder));
+        let filled = self.fill();
+        bar.finish_and_clear();
+        filled
+    }
+
+    fn list(&self) -> PathBuf {
+        workspace::root().join(self.requirements)
+    }
+
+    /// A copy of the list is laid here last, so a copy that is the same means a finished install.
+    fn stamp(&self) -> PathBuf {
+        self.folder().join("installed.txt")
+    }
+
+    fn is_installed(&self) -> bool {
+        let (list, stamp) = (fs::read_to_string(self.list()), fs::read_to_string(self.stamp()));
+        list.is_ok_and(|wanted| stamp.is_ok_and(|installed| installed == wanted))
+    }
+
+    fn fill(&self) -> Result<()> {
+        let (folder, list) = (self.folder(), self.list());
+        let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
         let made = Command::new("python3")
             .args(["-m", "venv", "--clear"])
             .arg(&folder)
@@ -58,22 +87,22 @@ impl Environment {
         if !made.status.success() {
             bail!("python3 -m venv does not work here; on Debian: apt-get install python3-venv");
         }
-        // The list is complete, so `--no-deps`: nothing that is not on it can come in.
-        let pip = process::output(
+        // The list is complete, so `--no-deps`: nothing that is not on it can come in. Most of what is in the packages is never imported: what is, Python
+        // compiles then.
+        process::output(
             Command::new(folder.join("bin/pip"))
                 .args([
                     "install",
                     "--quiet",
                     "--disable-pip-version-check",
                     "--no-deps",
+                    "--no-compile",
                     "--require-hashes",
                     "-r",
                 ])
                 .arg(&list),
-        );
-        bar.finish_and_clear();
-        pip?;
-        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+        )?;
+        fs::write(self.stamp(), wanted).with_context(|| format!("cannot write {}", self.stamp().display()))
     }
 
     /// Path of the environment.

@@ -90,7 +90,7 @@ fn everything(steps: &mut Steps) -> Result<()> {
     // What is made up at random is for `cargo xtask contract`: what it finds depends on ids that are others each time.
     contract::check(steps, "examples,coverage", Some(SEED))?;
     steps.run("dependencies that nobody uses", || {
-        process::run(python::TOOLS.command("cargo-shear").args(["--deny-warnings", "--offline"]))
+        process::run(python::TOOLS.command("cargo-shear").arg("--deny-warnings"))
     })?;
     // Advisories are left out: their database is no package registry, and a build must not fail on what was published overnight.
     steps.run("licences and sources of the dependencies", || {
@@ -121,10 +121,9 @@ fn some_tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
 }
 
 fn environments(steps: &mut Steps) -> Result<()> {
-    steps.run("Python environment .venv", || python::RUN.install())?;
-    steps.run("Python environment .tools", || python::TOOLS.install())?;
-    steps.run("Python environment .browser", || python::BROWSER.install())?;
-    steps.run("Python environment .scan", || python::SCAN.install())
+    steps.run("Python environments", || {
+        python::install_all(&[python::RUN, python::TOOLS, python::BROWSER, python::SCAN, python::CONTRACT])
+    })
 }
 
 fn tests(steps: &mut Steps, filters: &[String]) -> Result<()> {

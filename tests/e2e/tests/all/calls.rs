@@ -37,6 +37,7 @@ const TIMELINE: Budget = &[(BATCH_GET, 2), (QUERY, 1)];
 const DRY_RUN: Budget = &[(BATCH_GET, 3), (QUERY, 1)];
 const CATALOGUE: Budget = &[(GET, 1), (PUT, 1)];
 const LIST: Budget = &[(QUERY, 1)];
+const LIST_MESSAGES: Budget = &[(QUERY, 1), (BATCH_GET, 1)];
 const READ: Budget = &[(GET, 1)];
 /// With the note that the key is used.
 const AUTHORIZE: Budget = &[(GET, 1), (UPDATE, 1)];
@@ -163,8 +164,12 @@ fn planning_delivering_and_the_authorizer_keep_to_their_calls() {
 // ------------------------------------------------------------------ load
 
 /// An operation under load: its name, and what each request may call.
-const UNDER_LOAD: [(&str, Budget); 3] =
-    [("read the business", READ), ("create a booking", CREATE), ("list tasks", LIST)];
+const UNDER_LOAD: [(&str, Budget); 4] = [
+    ("read the business", READ),
+    ("create a booking", CREATE),
+    ("list tasks", LIST),
+    ("list 50 messages", LIST_MESSAGES),
+];
 
 /// How many requests each operation has at each concurrency, and at which: `cargo xtask bench api` asks for more.
 fn load() -> (usize, Vec<usize>) {
@@ -197,6 +202,7 @@ impl Caller {
         let answer = match operation {
             "read the business" => self.api.get("/v1/business"),
             "list tasks" => self.api.get("/v1/tasks"),
+            "list 50 messages" => self.api.get("/v1/messages?limit=50"),
             _ => {
                 self.booking["start"] = json!(self.next.datetime().to_string());
                 self.next += SignedDuration::from_hours(1);
