@@ -41,7 +41,7 @@ all have left and the AWS calls of each. Writes docs/benchmarks.md.
 
 cargo xtask bench api [REQUESTS]
 
-Makes so many requests, 400 unless told otherwise, of each operation to the API on the local stack, by 1, 4 and 16 callers at once, and takes
+Makes so many requests, 200 unless told otherwise, of each operation to the API on the local stack, by 1, 2 and 4 callers at once, and takes
 their time and their AWS calls. Fails when an operation makes more calls than ARCHITECTURE.md grants it. Writes docs/benchmarks.md.
 
 cargo xtask bench ratchet [--write] [FUNCTION...]
@@ -85,7 +85,7 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
 const BURST: u32 = 1000;
 
 /// Requests of each operation, unless told otherwise.
-const REQUESTS: usize = 400;
+const REQUESTS: usize = 200;
 
 /// Every part; one that fails does not keep the others from being measured.
 fn whole() -> Result<()> {
