@@ -306,7 +306,8 @@ fn throttled(service: &str) -> Response {
         "dynamodb" => (
             StatusCode::BAD_REQUEST,
             [(CONTENT_TYPE, "application/x-amz-json-1.0")],
-            json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": MESSAGE}).to_string(),
+            json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": MESSAGE})
+                .to_string(),
         )
             .into_response(),
         "sqs" => (
@@ -315,15 +316,7 @@ fn throttled(service: &str) -> Response {
             json!({"__type": "com.amazonaws.sqs#RequestThrottled", "message": MESSAGE}).to_string(),
         )
             .into_response(),
-        "sns" => (
-            StatusCode::TOO_MANY_REQUESTS,
-            [(CONTENT_TYPE, "text/xml")],
-            format!(
-                "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
-                 <Code>Throttled</Code><Message>{MESSAGE}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
-            ),
-        )
-            .into_response(),
+        "sns" => sns_error(StatusCode::TOO_MANY_REQUESTS, "Throttled", MESSAGE),
         "telegram" => (
             StatusCode::TOO_MANY_REQUESTS,
             [(CONTENT_TYPE, "application/json")],
@@ -352,24 +345,25 @@ fn throttled(service: &str) -> Response {
     }
 }
 
+fn sns_error(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = format!(
+        "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
+    );
+    (status, [(CONTENT_TYPE, "text/xml")], body).into_response()
+}
+
 /// "You may not" as each service's protocol says it.
 fn denied(service: &str, problem: &str) -> Response {
     match service {
         "dynamodb" | "sqs" => (
             StatusCode::BAD_REQUEST,
             [(CONTENT_TYPE, "application/x-amz-json-1.0")],
-            json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": problem }).to_string(),
+            json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": problem })
+                .to_string(),
         )
             .into_response(),
-        "sns" => (
-            StatusCode::FORBIDDEN,
-            [(CONTENT_TYPE, "text/xml")],
-            format!(
-                "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
-                 <Code>AuthorizationError</Code><Message>{problem}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
-            ),
-        )
-            .into_response(),
+        "sns" => sns_error(StatusCode::FORBIDDEN, "AuthorizationError", problem),
         _ => (
             StatusCode::FORBIDDEN,
             [("content-type", "application/json"), ("x-amzn-errortype", "AccessDeniedException")],

@@ -5,6 +5,7 @@ use domain::template::Content;
 
 use crate::once::write_unless_there;
 use crate::ports::{Address, Item, Outgoing, Provider, ProviderError, Read, Receipt, WriteFacts};
+use crate::settle::message_task;
 
 /// [`Provider`] whose messages are tasks for staff.
 #[derive(Debug, Clone, Copy)]
@@ -17,20 +18,9 @@ impl<S: Read + WriteFacts> Provider for Staff<'_, S> {
         let (Address::Assisted, Content::Assisted { text, links }) = (to, content) else {
             return Err(ProviderError::Refused("only assisted messages go this way".into()));
         };
-        let refused = |_| ProviderError::Refused("the message's id is no task id".into());
-        let task = Task {
-            business_id: message.business_id.clone(),
-            id: message.id.as_str().parse().map_err(refused)?,
-            kind: TaskKind::AssistedMessage,
-            subject: Some(message.subject.clone()),
-            client_ids: message.recipient.client().cloned().into_iter().collect(),
-            since: message.due,
-            assignee: None,
-            message_id: Some(message.id.clone()),
-            text: Some(text.clone()),
-            links: links.clone(),
-            closed: None,
-        };
+        let task = message_task(message, TaskKind::AssistedMessage, message.due)
+            .map_err(|error| ProviderError::Refused(error.into()))?;
+        let task = Task { text: Some(text.clone()), links: links.clone(), ..task };
         let receipt = Receipt { provider_id: task.id.to_string(), dead_devices: Vec::new() };
         match write_unless_there(self.0, Item::Task(task)).await {
             Ok(()) => Ok(receipt),

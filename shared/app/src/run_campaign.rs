@@ -87,26 +87,21 @@ pub async fn run_campaign(
         if campaign.next_page().is_none_or(|at| at > now) {
             return Ok(None);
         }
-        if let Some(until) = campaign.quiet_until(business, now) {
-            let waiting = Item::Campaign(campaign.waiting(until, now));
-            let write = Write { item: waiting, expect: Expect::Version(version) };
-            match store.write_facts(vec![write]).await {
-                Ok(()) => return Ok(None),
-                Err(WriteError::Conflict) => continue,
-                Err(WriteError::Port(error)) => return Err(error),
+        let (next, client_ids, found) = match campaign.quiet_until(business, now) {
+            Some(until) => (campaign.waiting(until, now), Vec::new(), None),
+            None => {
+                let Chosen { client_ids, last, found, all } = choose(store, business, campaign, now).await?;
+                (campaign.advanced(last, found, all, now), client_ids, Some(found))
             }
-        }
-        let chosen = choose(store, business, campaign, now).await?;
-        let next = campaign.advanced(chosen.last, chosen.found, chosen.all, now);
-        let mut writes: Vec<Write> = chosen
-            .client_ids
+        };
+        let mut writes: Vec<Write> = client_ids
             .iter()
             .map(|client_id| occasion(campaign, client_id, now))
             .map(|occasion| Write { item: Item::Occasion(occasion), expect: Expect::Absent })
             .collect();
         writes.push(Write { item: Item::Campaign(next), expect: Expect::Version(version) });
         match store.write_facts(writes).await {
-            Ok(()) => return Ok(Some(chosen.found)),
+            Ok(()) => return Ok(found),
             Err(WriteError::Conflict) => continue,
             Err(WriteError::Port(error)) => return Err(error),
         }

@@ -155,7 +155,7 @@ fn what_is_refused_for_good_is_one_task_for_staff(#[case] client: &str) {
 }
 
 #[test]
-fn a_client_whom_no_message_of_a_booking_reaches_is_a_task_once_for_each_of_its_revisions_news() {
+fn a_client_whom_no_message_of_a_booking_reaches_is_one_task() {
     let world = salon();
     world.put([Item::Client(read(json!({ "business_id": "salon", "id": "ivo", "name": "Ivo" })))]);
     let id = world.book("book", &haircut("ivo", TUESDAY_TEN)).unwrap().value.id;
