@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, ValueExt};
 
 use crate::{
-    bench_api, bench_burst, bench_domain, bench_peers, bench_ratchet, bench_startup, cargo, process,
-    workspace,
+    bench_api, bench_burst, bench_domain, bench_memory, bench_peers, bench_ratchet, bench_size,
+    bench_startup, cargo, process, workspace,
 };
 
 const HELP: &str = "\
@@ -23,11 +23,20 @@ takes the time from the start of the process to its first request for work, and 
 
   FUNCTION    only these, beside the bare runtime; writes nothing
 
+cargo xtask bench size
+
+Builds every function for arm64, as it leaves for AWS, and looks at its size. Needs the compiler's target. Writes docs/benchmarks.md.
+
 cargo xtask bench peers
 
 Starts deliver-sms and booking-api, and the same two written in Node.js and Python (tests/bench/peers), with AWS answered on loopback,
 and takes their start, their first call, their calls when warm, their memory and their AWS calls. Needs Node.js 20 or later with npm.
 Writes docs/benchmarks.md and docs/benchmarks.svg.
+
+cargo xtask bench memory
+
+Takes the start and the calls of deliver-sms and booking-api with the share of a processor that Lambda gives them by memory, from 128 MB to
+1769 MB, and reckons what they cost. Takes root, on Linux. Writes docs/benchmarks.md and docs/benchmarks-memory.svg.
 
 cargo xtask bench domain
 
@@ -44,12 +53,11 @@ cargo xtask bench api [REQUESTS]
 Makes so many requests, 200 unless told otherwise, of each operation to the API on the local stack, by 1, 2 and 4 callers at once, and takes
 their time and their AWS calls. Fails when an operation makes more calls than ARCHITECTURE.md grants it. Writes docs/benchmarks.md.
 
-cargo xtask bench ratchet [--write] [FUNCTION...]
+cargo xtask bench ratchet [--write]
 
-Compares the size of each function, and its instructions up to its first request for work, with those of tests/bench/ratchet.toml.
-Fails where there is more than a little of either. The build takes minutes for each function.
+Builds the functions as `cargo xtask test` does, not optimized, and compares the size of each, and its instructions up to its first request
+for work, with those of tests/bench/ratchet.toml. Fails where there is more than a little of either. Needs valgrind.
 
-  FUNCTION    only these
   --write     writes what is there instead of comparing with it";
 
 /// Parses the options and runs.
@@ -70,13 +78,15 @@ pub fn command(mut args: lexopt::Parser) -> Result<()> {
     let Some((part, given)) = words.split_first() else { return whole() };
     match (part.as_str(), given) {
         ("startup", only) => bench_startup::run(only),
+        ("size", []) => bench_size::run(),
         ("peers", []) => bench_peers::run(),
+        ("memory", []) => bench_memory::run(),
         ("domain", []) => bench_domain::run(),
         ("burst", []) => bench_burst::run(BURST),
         ("burst", [messages]) => bench_burst::run(messages.parse()?),
         ("api", []) => bench_api::run(REQUESTS),
         ("api", [requests]) => bench_api::run(requests.parse()?),
-        ("ratchet", only) => bench_ratchet::run(only, write),
+        ("ratchet", []) => bench_ratchet::run(write),
         _ => bail!("there is no `bench {}`; `cargo xtask bench --help` tells more", words.join(" ")),
     }
 }
@@ -91,7 +101,9 @@ const REQUESTS: usize = 200;
 fn whole() -> Result<()> {
     let parts = [
         ("startup", bench_startup::run(&[])),
+        ("size", bench_size::run()),
         ("peers", bench_peers::run()),
+        ("memory", bench_memory::run()),
         ("domain", bench_domain::run()),
         ("burst", bench_burst::run(BURST)),
         ("api", bench_api::run(REQUESTS)),

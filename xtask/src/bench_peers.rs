@@ -1,19 +1,16 @@
 //! `cargo xtask bench peers`: two of the functions beside the same two in Node.js and Python, all on one stand-in for Lambda and AWS.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use anyhow::{Context, Result, bail};
-use comfy_table::{CellAlignment, Table};
-use serde::{Deserialize, Serialize};
+use std::process::Command;
 
 use crate::bench::{build, quantile, today, write_section};
 use crate::bench_plot::{Bar, Panel, plot};
+use crate::contest::{self, Contestant, Measured, milliseconds};
 use crate::steps::{Steps, table};
-use crate::{bench_startup, cargo, process, python, workspace};
+use crate::{process, python, workspace};
+use anyhow::{Context, Result, bail};
+use comfy_table::{CellAlignment, Table};
 
 /// Starts of each handler. They take turns.
 const ROUNDS: usize = 20;
@@ -35,26 +32,6 @@ const WARM_TIMES: f64 = 3.0;
 
 /// and so many times the memory.
 const MEMORY_TIMES: f64 = 4.0;
-
-/// A handler as `tests/bench/peers` takes it.
-#[derive(Debug, Serialize)]
-struct Contestant {
-    function: &'static str,
-    command: Vec<String>,
-    environment: BTreeMap<String, String>,
-    folder: PathBuf,
-}
-
-/// What `tests/bench/peers` measured of one. Times in nanoseconds, memory in KiB.
-#[derive(Debug, Deserialize)]
-struct Measured {
-    start: Vec<u64>,
-    first: Vec<u64>,
-    warm: Vec<u64>,
-    memory: Vec<u64>,
-    aws_calls: BTreeMap<String, u64>,
-    calls: usize,
-}
 
 /// One handler in one language, with its measurement.
 struct Row {
@@ -88,10 +65,7 @@ pub fn run() -> Result<()> {
     for name in FUNCTIONS {
         steps.run(&format!("build {name}"), || build(name))?;
     }
-    // Optimized, so that what answers takes little of what is measured.
-    steps.run("build what measures them", || {
-        process::run(cargo::command().args(["build", "--profile", "simulation", "--package", "peers"]))
-    })?;
+    steps.run("build what measures them", contest::build)?;
     steps.run("Python environment .peers", || python::PEERS.install())?;
     steps.run("Node.js packages and bundles", bundle)?;
     let rows = steps.run("measure", measure)?;
@@ -165,8 +139,7 @@ fn find(name: &str) -> Result<PathBuf> {
 }
 
 fn measure() -> Result<Vec<Row>> {
-    let mut environment: BTreeMap<String, String> =
-        bench_startup::environment()?.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let mut environment = contest::environment()?;
     // Node.js is older here than the next versions of its SDK will ask for.
     environment.insert("AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED".to_owned(), "true".to_owned());
     let (mut contestants, mut contested) = (Vec::new(), Vec::new());
@@ -180,31 +153,17 @@ fn measure() -> Result<Vec<Row>> {
                 command,
                 environment: environment.clone(),
                 folder: folder(),
+                memory: None,
+                aws_takes: 0,
             });
         }
     }
-    let mut child = Command::new(workspace::root().join("target/simulation/peers"))
-        .args([ROUNDS.to_string(), CALLS.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut stdin = child.stdin.take().context("its input is not piped")?;
-    stdin.write_all(&serde_json::to_vec(&contestants)?)?;
-    drop(stdin);
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!("peers ended with {}", output.status);
-    }
-    let measured: Vec<Measured> = serde_json::from_slice(&output.stdout)?;
+    let measured = contest::measure(&contestants, ROUNDS, CALLS)?;
     Ok(contested
         .into_iter()
         .zip(measured)
         .map(|((function, language, size), measured)| Row { function, language, size, measured })
         .collect())
-}
-
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
 }
 
 fn report(rows: &[Row]) -> Table {
@@ -302,7 +261,6 @@ fn panels(rows: &[Row]) -> Vec<Panel> {
 fn section(measured: &Table, limits: &Table) -> Result<String> {
     let version = |program: &Path| process::output(Command::new(program).arg("--version"));
     let (node, python) = (version(&find("node")?)?, version(&python::PEERS.program("python"))?);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
         "## Beside Node.js and Python\n\n\
@@ -321,7 +279,7 @@ fn section(measured: &Table, limits: &Table) -> Result<String> {
          Measured on {} with {cores} cores, {}, load {}, Node.js {}, {}, by `cargo xtask bench peers`.\n",
         today(),
         std::env::consts::ARCH,
-        load.split(' ').next().unwrap_or_default(),
+        contest::load(),
         node.trim(),
         python.trim(),
         calls = CALLS + 101,
@@ -330,6 +288,8 @@ fn section(measured: &Table, limits: &Table) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn row(language: &'static str, start: u64, warm: u64, memory: u64) -> Row {

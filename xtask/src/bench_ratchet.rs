@@ -1,28 +1,38 @@
 //! `cargo xtask bench ratchet`: that functions grow neither in size nor in what they do at their start, unnoticed.
+//!
+//! Weighed is what `sam build` makes for the deploy check: not optimized, so several times as large and slow as what leaves for AWS, but there in a
+//! minute or two, and it grows with the same causes. What leaves for AWS is measured by `cargo xtask bench startup`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use comfy_table::CellAlignment;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::bench::build;
 use crate::bench_domain::collected;
 use crate::bench_startup::started;
 use crate::count::grouped;
 use crate::steps::{Steps, table};
-use crate::workspace;
+use crate::{process, python, test, workspace};
 
 /// More than so many hundredths beyond what is recorded is refused.
 const MARGIN: u64 = 3;
 
+/// What the functions weighed when it was last written down, and by which compiler they were built: another one's are not the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Recorded {
+    compiler: String,
+    functions: BTreeMap<String, Weight>,
+}
+
 /// What a function weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Weight {
     /// Of the stripped binary, in bytes.
     size: u64,
@@ -30,32 +40,77 @@ struct Weight {
     start: u64,
 }
 
-/// Builds all functions, or only these, and compares them with what is recorded, or records them.
-pub fn run(only: &[String], write: bool) -> Result<()> {
-    let file = workspace::root().join("tests/bench/ratchet.toml");
-    let mut recorded: BTreeMap<String, Weight> = match fs::read_to_string(&file) {
-        Ok(text) => toml::from_str(&text).with_context(|| file.display().to_string())?,
-        Err(_) => BTreeMap::new(),
-    };
-    let functions = workspace::functions()?;
-    if let Some(unknown) = only.iter().find(|name| !functions.contains(name)) {
-        bail!("there is no function {unknown}; there are {}", functions.join(", "));
-    }
+/// Builds all functions and compares them with what is recorded, or records them.
+pub fn run(write: bool) -> Result<()> {
     let mut steps = Steps::new();
-    let mut found = BTreeMap::new();
-    for name in functions.into_iter().filter(|name| only.is_empty() || only.contains(name)) {
-        let weight = steps.run(&name, || weigh(&build(&name)?))?;
-        found.insert(name, weight);
-    }
+    steps.run("Python environment .tools", || python::TOOLS.install())?;
+    steps.run("sam build", || process::run(&mut test::sam_build()))?;
     if write {
-        recorded.extend(found);
-        return fs::write(&file, written(&recorded)).with_context(|| file.display().to_string());
+        let found = steps.run("weigh", weigh_all)?;
+        let head = format!(
+            "# Bytes of each binary as `sam build` makes it for the deploy check, and instructions up to its first request for work.\n\
+             # {MARGIN} % more are refused. Written by `cargo xtask bench ratchet --write`.\n\n"
+        );
+        return fs::write(file(), head + &toml::to_string(&found)?).context("cannot write what was weighed");
     }
-    compare(&recorded, &found)
+    steps.run("weigh and compare", check)
+}
+
+/// Compares what `sam build` left with what is recorded.
+pub fn check() -> Result<()> {
+    let text = fs::read_to_string(file()).with_context(|| file().display().to_string())?;
+    let recorded: Recorded = toml::from_str(&text).with_context(|| file().display().to_string())?;
+    let found = weigh_all()?;
+    if found.compiler != recorded.compiler {
+        println!("    not compared: built by {}, and recorded by {}", found.compiler, recorded.compiler);
+        return Ok(());
+    }
+    compare(&recorded.functions, &found.functions)
+}
+
+fn file() -> std::path::PathBuf {
+    workspace::root().join("tests/bench/ratchet.toml")
+}
+
+/// Each function, as many at a time as there are processors.
+fn weigh_all() -> Result<Recorded> {
+    let compiler = process::output(Command::new("rustc").arg("--version"))?.trim().to_owned();
+    let waiting = Mutex::new(workspace::functions()?);
+    let next = || waiting.lock().ok().and_then(|mut names| names.pop());
+    let weigh_some = || {
+        std::iter::from_fn(next)
+            .map(|name| {
+                let binary =
+                    workspace::root().join(".aws-sam/build").join(logical_id(&name)).join("bootstrap");
+                let weight = weigh(&binary).with_context(|| name.clone())?;
+                Ok((name, weight))
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+    let mut functions = BTreeMap::new();
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let weighing: Vec<_> = (0..workers).map(|_| scope.spawn(weigh_some)).collect();
+        for some in weighing {
+            functions.extend(some.join().map_err(|_| anyhow!("weighing failed"))??);
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    Ok(Recorded { compiler, functions })
+}
+
+/// `DeliverSms` of `deliver-sms`: what the template calls a function.
+fn logical_id(name: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    name.split('-').map(capital).collect()
 }
 
 fn weigh(binary: &Path) -> Result<Weight> {
-    let log = workspace::root().join("target/callgrind.log");
+    let size = fs::metadata(binary).with_context(|| binary.display().to_string())?.len();
+    let log = binary.with_extension("callgrind");
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -67,8 +122,10 @@ fn weigh(binary: &Path) -> Result<Weight> {
         child.wait().map(|_| ()).context("valgrind does not end")
     })
     .context("instructions are counted by valgrind; on Debian: apt-get install valgrind")?;
-    let log = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    Ok(Weight { size: fs::metadata(binary)?.len(), start: collected(&log)? })
+    let counted = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    // What is in the folder would be deployed.
+    fs::remove_file(&log)?;
+    Ok(Weight { size, start: collected(&counted)? })
 }
 
 fn compare(recorded: &BTreeMap<String, Weight>, found: &BTreeMap<String, Weight>) -> Result<()> {
@@ -78,7 +135,9 @@ fn compare(recorded: &BTreeMap<String, Weight>, found: &BTreeMap<String, Weight>
     }
     let mut grown = Vec::new();
     for (name, now) in found {
-        let Some(before) = recorded.get(name) else { bail!("{name} is not recorded; --write records it") };
+        let Some(before) = recorded.get(name) else {
+            bail!("{name} is not recorded; `cargo xtask bench ratchet --write` records it")
+        };
         let more = |now: u64, before: u64| now * 100 > before * (100 + MARGIN);
         let what: Vec<&str> =
             [(more(now.size, before.size), "size"), (more(now.start, before.start), "start")]
@@ -97,21 +156,12 @@ fn compare(recorded: &BTreeMap<String, Weight>, found: &BTreeMap<String, Weight>
     }
     println!("\n{table}");
     if !grown.is_empty() {
-        bail!("grown by more than {MARGIN} %: {}; --write records it if that is meant", grown.join(", "));
+        bail!(
+            "grown by more than {MARGIN} %: {}; `cargo xtask bench ratchet --write` records it if that is meant",
+            grown.join(", ")
+        );
     }
     Ok(())
-}
-
-fn written(recorded: &BTreeMap<String, Weight>) -> String {
-    let mut text = format!(
-        "# Bytes of each stripped binary, and instructions up to its first request for work. {MARGIN} % more are refused.\n\
-         # Written by `cargo xtask bench ratchet --write`.\n\n"
-    );
-    for (name, Weight { size, start }) in recorded {
-        // Writing to a text does not fail.
-        let _ = writeln!(text, "{name} = {{ size = {size}, start = {start} }}");
-    }
-    text
 }
 
 #[cfg(test)]
@@ -120,9 +170,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let recorded = BTreeMap::from([("deliver-sms".to_owned(), Weight { size: 7, start: 8 })]);
-        let read: BTreeMap<String, Weight> = toml::from_str(&written(&recorded)).unwrap();
-        assert_eq!(read, recorded);
+        let functions = BTreeMap::from([("deliver-sms".to_owned(), Weight { size: 7, start: 8 })]);
+        let recorded = Recorded { compiler: "rustc 1".to_owned(), functions };
+        assert_eq!(toml::from_str::<Recorded>(&toml::to_string(&recorded).unwrap()).unwrap(), recorded);
+    }
+
+    #[test]
+    fn functions_are_called_in_the_template_as_their_folders() {
+        let resources = workspace::template_resources().unwrap();
+        for name in workspace::functions().unwrap() {
+            assert!(resources.contains(&logical_id(&name)), "{name}");
+        }
     }
 
     #[test]

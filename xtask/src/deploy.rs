@@ -103,7 +103,7 @@ fn sam(subcommand: &str) -> Command {
 }
 
 /// cargo-lambda brings the linker for arm64; the standard library for it has to be in the Rust toolchain.
-fn check_compiler(x86: bool) -> Result<()> {
+pub fn check_compiler(x86: bool) -> Result<()> {
     if x86 || cfg!(target_arch = "aarch64") {
         return Ok(());
     }

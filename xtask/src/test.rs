@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::process::Server;
 use crate::steps::{Steps, spinner};
-use crate::{cargo, contract, policies, process, python, rules, workspace};
+use crate::{bench_ratchet, cargo, contract, policies, process, python, rules, workspace};
 
 const HELP: &str = "\
 cargo xtask test [FILTER...]
 
 Format, the rules table, lints, every test, the functions' policies against what they did in the tests, the API against its document, the dependencies: all of
-them used, their licences, and the template: linted, scanned, built and deployed into a stack of its own on this machine. Stops at the first failure.
+them used, their licences, and the template: linted, scanned, built, weighed and deployed into a stack of its own on this machine. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 
@@ -111,6 +111,7 @@ fn everything(steps: &mut Steps) -> Result<()> {
         process::run(python::SCAN.command("checkov").args(["--config-file", "infra/checkov.yaml"]))
     })?;
     steps.run("template: sam build", || process::run(&mut sam_build()))?;
+    steps.run("ratchet: size and start of each function", bench_ratchet::check)?;
     steps.run("template: sam deploy into MiniStack", deploy)
 }
 
@@ -152,7 +153,7 @@ fn sam() -> Command {
 
 /// What leaves for AWS is built in its own time by `cargo xtask deploy`. Here the question is whether SAM builds the right
 /// package from the template and finds the binary, so this machine's compiler is enough, without the slow optimizations.
-fn sam_build() -> Command {
+pub fn sam_build() -> Command {
     println!(
         "    built for x86_64 by this machine's compiler, without optimization: the binaries are checked, not shipped"
     );

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables =
         &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     let issuer = &Settings::from_environment(|name| variable(name).ok()).map(Issuer::new);

@@ -10,7 +10,7 @@ use runtime::{metrics::Metrics, parsed, start_logs, variable};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,

@@ -10,7 +10,7 @@ use runtime::{now, parsed, start_logs, variable};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     // The ledger is the stream's matter.
     let tables =
         &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);

@@ -13,7 +13,7 @@ use runtime::{metrics::Metrics, parsed, start_logs, variable};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables =
         &Tables::new(&config, variable("BOOKINGS_TABLE")?, String::new(), parsed("RETENTION_MONTHS")?);
     let metrics = &Metrics::of("client-pages")?;

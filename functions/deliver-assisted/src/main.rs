@@ -10,7 +10,7 @@ use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, sta
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,

@@ -10,7 +10,7 @@ use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, sta
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
         parsed("RETENTION_MONTHS")?,
     );
     let schedules = Schedules::new(&config, variable, PerQueue::of_delivery(variable)?)?;
-    let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok())?;
+    let ses = Ses::new(&config, variable("EMAIL_FROM")?, variable("EMAIL_CONFIGURATION_SET").ok());
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
     let metrics = Metrics::of("deliver-email")?;

@@ -10,7 +10,7 @@ use runtime::{delivery::deliver_batch, metrics::Metrics, pace::Pace, parsed, sta
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         apns: variable("APNS_APPLICATION_ARN").ok(),
         fcm: variable("FCM_APPLICATION_ARN").ok(),
     };
-    let push = Push::new(&config, applications)?;
+    let push = Push::new(&config, applications);
     let pace = Pace::from_environment();
     let pages = variable("PAGES_URL")?;
     let metrics = Metrics::of("deliver-push")?;

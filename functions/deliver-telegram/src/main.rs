@@ -10,7 +10,7 @@ use telegram::{Bots, ENDPOINT};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,

@@ -18,7 +18,7 @@ use runtime::{parsed, start_logs, variable};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let tables = &Tables::new(
         &config,
         variable("BOOKINGS_TABLE")?,

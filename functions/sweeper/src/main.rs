@@ -13,7 +13,7 @@ use runtime::{now, parsed, start_logs, variable};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let config = aws::connect::connect()?;
+    let config = aws::connect::connect_ahead().await?;
     let metrics = &Metrics::of("sweeper")?;
     let tables = &Tables::new(
         &config,

@@ -81,7 +81,7 @@ mod tests {
 
     async fn published(answer: (u16, &str)) -> (Result<Vec<OnBus>, PortError>, serde_json::Value) {
         let service = Recorded::answering(&[answer]);
-        let bus = Bus::new(&for_providers(&config(&service)).unwrap(), "local-events".to_owned());
+        let bus = Bus::new(&for_providers(&config(&service)), "local-events".to_owned());
         let events = [event("e1"), event("e2"), event("e3")];
         let said = bus.publish(&events.iter().collect::<Vec<_>>()).await;
         (said, serde_json::from_str(&service.asked()[0].body).unwrap())

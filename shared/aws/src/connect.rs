@@ -9,37 +9,52 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-/// Amazon Root CA 1 to 4 and Starfield G2: what every AWS endpoint's certificate leads to.
-/// <https://www.amazontrust.com/repository/>; how they are renewed: docs/decisions/0001-tls-and-roots.md.
-const ROOTS: &[u8] = include_bytes!("../roots/amazon.pem");
+use crate::https::{Afterwards, Https};
 
-/// Why no connection could be prepared.
+/// How long a connection may take to open.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A variable is not in the environment.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// A variable is not in the environment.
-    #[error("the environment has no {0}")]
-    Missing(&'static str),
-    /// The embedded roots could not be read.
-    #[error("TLS could not be set up")]
-    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+#[error("the environment has no {0}")]
+pub struct Missing(&'static str);
 
 /// What every client is built from. Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and, for a local
 /// stack, `AWS_ENDPOINT_URL`.
 ///
 /// # Errors
-/// [`ConnectError`] names the variable that is missing.
-pub fn connect() -> Result<SdkConfig, ConnectError> {
-    let read = |name: &'static str| std::env::var(name).map_err(|_| ConnectError::Missing(name));
+/// [`Missing`] names the variable.
+pub fn connect() -> Result<SdkConfig, Missing> {
+    with(Https::new(PATIENCE, Afterwards::Kept))
+}
+
+/// As [`connect`], with a connection to DynamoDB opened for the first call: while a sandbox starts it has more of a processor than later, and
+/// nobody waits for it yet. Where it cannot be opened, the first call opens one, and says what is wrong.
+///
+/// # Errors
+/// [`Missing`] names the variable.
+pub async fn connect_ahead() -> Result<SdkConfig, Missing> {
+    let https = Https::new(PATIENCE, Afterwards::Kept);
+    let config = with(https.clone())?;
+    let region = config.region().map(Region::as_ref).unwrap_or_default();
+    let dynamodb = match config.endpoint_url() {
+        Some(endpoint) => endpoint.to_owned(),
+        None => format!("https://dynamodb.{region}.amazonaws.com"),
+    };
+    if let Ok(dynamodb) = dynamodb.parse() {
+        https.open(dynamodb).await.unwrap_or_default();
+    }
+    Ok(config)
+}
+
+fn with(https: Https) -> Result<SdkConfig, Missing> {
+    let read = |name: &'static str| std::env::var(name).map_err(|_| Missing(name));
     let credentials = Credentials::new(
         read("AWS_ACCESS_KEY_ID")?,
         read("AWS_SECRET_ACCESS_KEY")?,
@@ -52,7 +67,7 @@ pub fn connect() -> Result<SdkConfig, ConnectError> {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(read("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(https(Builder::new())?)
+        .http_client(https.shared())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
@@ -68,41 +83,27 @@ pub fn connect() -> Result<SdkConfig, ConnectError> {
 /// - No retries by the SDK, each of which could send the message once more.
 /// - No connection kept for later: after the sandbox was frozen it may be dead, and a message lost on it would count as one that may have left.
 /// - More time: an answer that comes late is better than one that never comes.
-///
-/// # Errors
-/// [`ConnectError`] when the roots cannot be read.
-pub fn for_providers(config: &SdkConfig) -> Result<SdkConfig, ConnectError> {
-    let config = config
+pub fn for_providers(config: &SdkConfig) -> SdkConfig {
+    config
         .to_builder()
-        .http_client(https(Builder::new().pool_max_idle_per_host(0))?)
+        .http_client(Https::new(PATIENCE, Afterwards::Closed).shared())
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(5)));
-    Ok(config.build())
+        .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(5)))
+        .build()
 }
 
 /// What a client for somebody at a terminal is built from: far from the Region, perhaps, and in less of a hurry than a function.
 #[cfg(feature = "account")]
 pub fn in_no_hurry(config: &SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .operation_timeout(Duration::from_secs(30));
-    config.to_builder().timeout_config(timeouts.build()).build()
-}
-
-fn https(builder: Builder) -> Result<SharedHttpClient, ConnectError> {
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    let tls = TlsContext::builder().with_trust_store(roots).build();
-    let tls = tls.map_err(|error| ConnectError::Tls(error.into()))?;
-    Ok(builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+    config
+        .to_builder()
+        .http_client(Https::new(Duration::from_secs(5), Afterwards::Kept).shared())
+        .timeout_config(timeouts(Duration::from_secs(10), Duration::from_secs(30)))
+        .build()
 }
 
 /// A delivery makes at most three calls to DynamoDB before the provider's and one after: 3 + 3 + 3 + 5 + 3 seconds are within the
 /// twenty that `template.yaml` gives it.
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(operation)
-        .build()
+    TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(operation).build()
 }

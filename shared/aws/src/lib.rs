@@ -14,6 +14,7 @@ pub mod connect;
 mod error;
 #[cfg(all(feature = "dynamodb", feature = "sqs"))]
 pub mod failures;
+mod https;
 #[cfg(feature = "images")]
 pub mod images;
 #[cfg(feature = "sqs")]

@@ -13,7 +13,7 @@ use domain::contact::Email;
 use domain::subject::SubjectId;
 use domain::template::Content;
 
-use crate::connect::{ConnectError, for_providers};
+use crate::connect::for_providers;
 use crate::provider_error::{Api, classed, refused};
 
 /// [`Provider`] for e-mail. Needs `ses:SendEmail` on the sender's identity and on the configuration set.
@@ -28,18 +28,11 @@ pub struct Ses {
 impl Ses {
     /// Sends from this verified address, for example `Salon <hello@example.com>`. What becomes of a message is reported to whom the
     /// configuration set names; without one nobody hears of it.
-    ///
-    /// # Errors
-    /// [`ConnectError`] when TLS cannot be set up.
-    pub fn new(
-        config: &SdkConfig,
-        from: String,
-        configuration_set: Option<String>,
-    ) -> Result<Self, ConnectError> {
+    pub fn new(config: &SdkConfig, from: String, configuration_set: Option<String>) -> Self {
         // `Salon <hello@example.com>` or the bare address.
         let address = from.rsplit_once('<').map_or(from.as_str(), |(_, rest)| rest.trim_end_matches('>'));
         let sender = address.trim().parse().ok();
-        Ok(Self { client: Client::new(&for_providers(config)?), from, sender, configuration_set })
+        Self { client: Client::new(&for_providers(config)), from, sender, configuration_set }
     }
 }
 
@@ -127,8 +120,7 @@ mod tests {
     use testkit::recorded::Recorded;
 
     async fn sent(to: &Recorded, set: Option<&str>) -> Result<Receipt, ProviderError> {
-        let ses =
-            Ses::new(&config(to), "Salon <hello@salon.example>".to_owned(), set.map(str::to_owned)).unwrap();
+        let ses = Ses::new(&config(to), "Salon <hello@salon.example>".to_owned(), set.map(str::to_owned));
         let content = Content::Email {
             subject: "Tomorrow".to_owned(),
             text: "See you".to_owned(),

@@ -14,7 +14,7 @@ use domain::template::Content;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::connect::{ConnectError, for_providers};
+use crate::connect::for_providers;
 use crate::provider_error::{Api, classed, refused};
 
 /// The most bytes of a push message that APNs and FCM take.
@@ -30,11 +30,8 @@ pub struct Sms {
 
 impl Sms {
     /// Sends by the account's default sms settings.
-    ///
-    /// # Errors
-    /// [`ConnectError`] when TLS cannot be set up.
-    pub fn new(config: &SdkConfig) -> Result<Self, ConnectError> {
-        Ok(Self { client: Client::new(&for_providers(config)?) })
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(&for_providers(config)) }
     }
 }
 
@@ -92,11 +89,8 @@ pub struct Push {
 
 impl Push {
     /// Sends to devices of these applications.
-    ///
-    /// # Errors
-    /// [`ConnectError`] when TLS cannot be set up.
-    pub fn new(config: &SdkConfig, applications: Applications) -> Result<Self, ConnectError> {
-        Ok(Self { client: Client::new(&for_providers(config)?), applications, endpoints: Mutex::default() })
+    pub fn new(config: &SdkConfig, applications: Applications) -> Self {
+        Self { client: Client::new(&for_providers(config)), applications, endpoints: Mutex::default() }
     }
 
     async fn endpoint(&self, device: &Device) -> Result<String, ProviderError> {

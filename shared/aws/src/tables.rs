@@ -31,6 +31,7 @@ mod feedback;
 mod lists;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use app::ports::{
     Calendar, ClientBookings, Credential, Expect, Item, Key, Kind, List, ListDeliveries, Listed, NoteUse,
@@ -147,12 +148,48 @@ pub struct Tables {
     bookings: String,
     messages: String,
     kept: Retention,
+    settings: Arc<Settings>,
+}
+
+/// Versions of rules that this sandbox has read. A version is written once and for all, so what is remembered of it is true at any age; the largest
+/// rows that planning and deciding read are read once.
+#[derive(Debug, Default)]
+struct Settings(Mutex<HashMap<Key, Stored>>);
+
+impl Settings {
+    /// So many are remembered; then it begins anew. A version may be some hundred kilobytes large, a sandbox has 256 megabytes.
+    const MOST: usize = 64;
+
+    /// Takes out of the keys those that are remembered.
+    fn recall(&self, keys: &mut Vec<Key>) -> Vec<Stored> {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        keys.retain(|key| match remembered.get(key) {
+            Some(stored) => {
+                found.push(stored.clone());
+                false
+            }
+            None => true,
+        });
+        found
+    }
+
+    fn remember(&self, found: &[Stored]) {
+        let versions = found.iter().filter(|stored| matches!(stored.item, Item::RulesVersion(_)));
+        for stored in versions {
+            let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if remembered.len() >= Self::MOST {
+                remembered.clear();
+            }
+            remembered.insert(stored.item.key(), stored.clone());
+        }
+    }
 }
 
 impl Tables {
     /// The tables of these names, in which the log is `kept` so long. A function that never touches the ledger gives any name for `messages`.
     pub fn new(config: &SdkConfig, bookings: String, messages: String, kept: Retention) -> Self {
-        Self { client: Client::new(config), bookings, messages, kept }
+        Self { client: Client::new(config), bookings, messages, kept, settings: Arc::default() }
     }
 
     /// The facts of a stack, whose table is found by its name. Needs `dynamodb:ListTables`.
@@ -172,9 +209,13 @@ impl Tables {
             }
         }
         match found.pop().filter(|_| found.is_empty()) {
-            Some(bookings) => {
-                Ok(Self { client, bookings, messages: String::new(), kept: Retention::default() })
-            }
+            Some(bookings) => Ok(Self {
+                client,
+                bookings,
+                messages: String::new(),
+                kept: Retention::default(),
+                settings: Arc::default(),
+            }),
             None => {
                 let source = format!("the stack {stack} has {} tables of bookings", found.len()).into();
                 Err(PortError::Permanent { operation, source })
@@ -731,8 +772,9 @@ fn stored(row: Row) -> Result<Stored, PortError> {
 // ------------------------------------------------------------------ ports
 
 impl Read for Tables {
-    /// One BatchGetItem over both tables, consistent. Keys that DynamoDB leaves unprocessed are asked for again, a little later each time.
-    async fn read(&self, keys: Vec<Key>) -> Result<Vec<Stored>, PortError> {
+    /// One BatchGetItem over both tables, consistent. Keys that DynamoDB leaves unprocessed are asked for again, a little later each time. Versions
+    /// of rules that were read before are not read again.
+    async fn read(&self, mut keys: Vec<Key>) -> Result<Vec<Stored>, PortError> {
         let operation = "reading facts";
         let refused = |source| PortError::Permanent { operation, source };
         if keys.len() > KEYS {
@@ -750,6 +792,10 @@ impl Read for Tables {
                 .map_err(|error| port_error(operation, error))?;
             return got.item.map(stored).into_iter().collect();
         }
+        let mut found = self.settings.recall(&mut keys);
+        if keys.is_empty() {
+            return Ok(found);
+        }
         let mut by_table: HashMap<String, Vec<Row>> = HashMap::new();
         for key in &keys {
             by_table.entry(self.table_of(key).to_owned()).or_default().push(key_row(key));
@@ -761,7 +807,6 @@ impl Read for Tables {
                 keys.map(|keys| (table, keys)).map_err(|error| refused(error.into()))
             })
             .collect::<Result<HashMap<_, _>, _>>()?;
-        let mut found = Vec::new();
         for ask in 0..ASKS {
             let answer = self
                 .client
@@ -775,6 +820,7 @@ impl Read for Tables {
             }
             wanted = answer.unprocessed_keys.unwrap_or_default();
             if wanted.is_empty() {
+                self.settings.remember(&found);
                 return Ok(found);
             }
             tokio_sleep(20 << ask).await;
@@ -1000,6 +1046,29 @@ mod tests {
         for wrong in ["0", "121", "-1", "a year", ""] {
             assert!(wrong.parse::<Retention>().is_err(), "{wrong} was taken");
         }
+    }
+
+    #[test]
+    fn versions_of_rules_are_remembered_and_nothing_else_is() {
+        let rules = |business: &str, version: u64| -> domain::rule::Rules {
+            serde_json::from_value(serde_json::json!({ "business_id": business, "version": version }))
+                .unwrap()
+        };
+        let version = |business, version| Item::RulesVersion(rules(business, version));
+        let stored = |item: Item| Stored { item, version: 1 };
+        let settings = Settings::default();
+        settings.remember(&[stored(version("b1", 3)), stored(Item::Rules(rules("b1", 3)))]);
+        let key = |item: Item| item.key();
+        let others = vec![key(version("b2", 3)), key(version("b1", 4)), key(Item::Rules(rules("b1", 3)))];
+        let mut keys = [vec![key(version("b1", 3))], others.clone()].concat();
+        assert_eq!(settings.recall(&mut keys), [stored(version("b1", 3))]);
+        assert_eq!(keys, others);
+        // Full, it begins anew.
+        for more in 0..Settings::MOST as u64 {
+            settings.remember(&[stored(version("b3", more))]);
+        }
+        assert!(settings.recall(&mut vec![key(version("b1", 3))]).is_empty());
+        assert_eq!(settings.recall(&mut vec![key(version("b3", 63))]).len(), 1);
     }
 
     #[test]

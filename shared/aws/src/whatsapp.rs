@@ -8,7 +8,7 @@ use domain::contact::Phone;
 use domain::template::{Action, Content, FilledTemplate};
 use serde_json::{Value, json};
 
-use crate::connect::{ConnectError, for_providers};
+use crate::connect::for_providers;
 use crate::provider_error::{Api, classed, refused};
 
 /// [`Provider`] for WhatsApp. Needs `social-messaging:SendWhatsAppMessage` on the businesses' numbers.
@@ -21,11 +21,8 @@ pub struct Whatsapp {
 impl Whatsapp {
     /// Sends by this version of Meta's API, such as `v20.0`: one that AWS supports in the Region.
     /// <https://docs.aws.amazon.com/general/latest/gr/end-user-messaging.html>
-    ///
-    /// # Errors
-    /// [`ConnectError`] when TLS cannot be set up.
-    pub fn new(config: &SdkConfig, meta_api_version: String) -> Result<Self, ConnectError> {
-        Ok(Self { client: Client::new(&for_providers(config)?), meta_api_version })
+    pub fn new(config: &SdkConfig, meta_api_version: String) -> Self {
+        Self { client: Client::new(&for_providers(config)), meta_api_version }
     }
 }
 
@@ -110,7 +107,7 @@ mod tests {
         let content = Content::Whatsapp { template, text: "See you tomorrow".to_owned() };
         let outgoing =
             Outgoing { message: &message("whatsapp"), to: &to, content: &content, sms_number: None };
-        Whatsapp::new(&config(provider), "v20.0".to_owned()).unwrap().send(outgoing).await
+        Whatsapp::new(&config(provider), "v20.0".to_owned()).send(outgoing).await
     }
 
     fn template(asks: bool) -> FilledTemplate {

@@ -5,7 +5,7 @@ use crate::connect::for_providers;
 use crate::testing::config;
 
 fn account(service: &Recorded) -> Account {
-    Account::new(&for_providers(&config(service)).unwrap())
+    Account::new(&for_providers(&config(service)))
 }
 
 fn denied<T>(action: &'static str) -> Seen<T> {

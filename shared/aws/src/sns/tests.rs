@@ -43,7 +43,7 @@ async fn text_to(provider: &Recorded, number: Option<&str>) -> Result<Receipt, P
     let content = Content::Sms { text: "See you tomorrow".to_owned() };
     let outgoing =
         Outgoing { message: &message("sms"), to: &to, content: &content, sms_number: number.as_ref() };
-    Sms::new(&config(provider)).unwrap().send(outgoing).await
+    Sms::new(&config(provider)).send(outgoing).await
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -86,7 +86,7 @@ fn device(id: &str, platform: Platform) -> Device {
 
 fn push(provider: &Recorded) -> Push {
     let applications = Applications { apns: Some("arn:apns".to_owned()), fcm: Some("arn:fcm".to_owned()) };
-    Push::new(&config(provider), applications).unwrap()
+    Push::new(&config(provider), applications)
 }
 
 async fn push_to(push: &Push, devices: &[Device]) -> Result<Receipt, ProviderError> {

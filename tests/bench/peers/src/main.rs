@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 mod aws;
+mod processor;
 mod sandbox;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,12 @@ pub(crate) struct Contestant {
     pub environment: BTreeMap<String, String>,
     /// Where it runs.
     pub folder: PathBuf,
+    /// Has it no more of a processor than Lambda gives a function of so much memory (MB).
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// How long AWS takes to answer (milliseconds).
+    #[serde(default)]
+    pub aws_takes: u64,
 }
 
 /// What was measured of a handler. Times in nanoseconds.

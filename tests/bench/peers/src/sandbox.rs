@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::aws::{BOOKINGS, Facts, MESSAGES};
+use crate::processor::Share;
 use crate::{Contestant, Error};
 
 /// The longest life of a sandbox.
@@ -48,6 +49,7 @@ struct Sandbox {
     facts: Arc<Facts>,
     event: &'static str,
     calls: usize,
+    aws_takes: Duration,
     seen: Mutex<Seen>,
     ended: Notify,
 }
@@ -85,6 +87,7 @@ pub(crate) async fn live(contestant: &Contestant, facts: &Arc<Facts>, calls: usi
         facts: facts.clone(),
         event,
         calls,
+        aws_takes: Duration::from_millis(contestant.aws_takes),
         seen: Mutex::default(),
         ended: Notify::new(),
     });
@@ -123,8 +126,12 @@ pub(crate) async fn live(contestant: &Contestant, facts: &Arc<Facts>, calls: usi
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true);
+    let share = contestant.memory.map(Share::of).transpose()?;
     let begun = Instant::now();
-    let mut child = command.spawn()?;
+    let mut child = match &share {
+        Some(share) => share.within(|| command.spawn())?,
+        None => command.spawn()?,
+    };
     let ended = timeout(PATIENCE, async {
         tokio::select! {
             () = sandbox.ended.notified() => Ok(()),
@@ -211,6 +218,7 @@ async fn aws(State(sandbox): Shared, headers: HeaderMap, body: Bytes) -> Respons
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     match sandbox.facts.answer(target, &body) {
         Ok(answer) => {
+            tokio::time::sleep(sandbox.aws_takes).await;
             *sandbox.seen().aws_calls.entry(answer.operation).or_default() += 1;
             ([(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response()
         }

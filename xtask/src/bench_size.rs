@@ -1,0 +1,55 @@
+//! `cargo xtask bench size`: what each function weighs as it leaves for AWS, for arm64.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use comfy_table::CellAlignment;
+
+use crate::bench::{today, write_section};
+use crate::deploy::check_compiler;
+use crate::steps::{Steps, table};
+use crate::{process, python, workspace};
+
+/// A binary over this is slow to load when Lambda starts a sandbox (stripped, bytes).
+const LIMIT: u64 = 7_000_000;
+
+/// Builds all functions, writes the section of docs/benchmarks.md, and fails when one is over the limit.
+pub fn run() -> Result<()> {
+    let mut steps = Steps::new();
+    steps.run("Python environment .tools", || python::TOOLS.install())?;
+    check_compiler(false)?;
+    let mut table = table(&["function", "size", "limit"]);
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut over = Vec::new();
+    for name in workspace::functions()? {
+        // As `sam build` has it built.
+        steps.run(&format!("build {name} for arm64"), || {
+            let build = ["lambda", "build", "--release", "--arm64", "--package", &name];
+            process::run(python::TOOLS.command("cargo-lambda").args(build))
+        })?;
+        let binary = workspace::root().join("target/lambda").join(&name).join("bootstrap");
+        let size = fs::metadata(&binary).with_context(|| binary.display().to_string())?.len();
+        let verdict = if size > LIMIT { "over" } else { "ok" };
+        table.add_row([name.clone(), format!("{:.2} MB", size as f64 / 1e6), verdict.to_owned()]);
+        if size > LIMIT {
+            over.push(name);
+        }
+    }
+    println!("\n{table}");
+    let section = format!(
+        "## Size\n\n\
+         Of each binary as `sam build` makes it for arm64, which is what is deployed: fat LTO, one codegen unit, optimized for size, stripped. Unpacked;\n\
+         the zip file has about half of it. Limit: {} MB.\n\n\
+         {table}\n\n\
+         Built on {} by `cargo xtask bench size`.\n",
+        LIMIT / 1_000_000,
+        today(),
+    );
+    write_section(&workspace::root().join("docs/benchmarks.md"), &section)?;
+    if !over.is_empty() {
+        bail!("over {} MB: {}", LIMIT / 1_000_000, over.join(", "));
+    }
+    Ok(())
+}
