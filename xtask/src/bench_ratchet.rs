@@ -19,7 +19,7 @@ use crate::bench_domain::collected;
 use crate::bench_startup::started;
 use crate::count::grouped;
 use crate::steps::{Steps, table};
-use crate::{process, python, test, workspace};
+use crate::{check, process, python, workspace};
 
 /// More than so many hundredths beyond what is recorded is refused.
 const MARGIN: u64 = 3;
@@ -44,7 +44,7 @@ struct Weight {
 pub fn run(write: bool) -> Result<()> {
     let mut steps = Steps::new();
     steps.run("Python environment .tools", || python::TOOLS.install())?;
-    steps.run("sam build", || process::run(&mut test::sam_build()))?;
+    steps.run("sam build", || process::run(&mut check::sam_build()))?;
     if write {
         let found = steps.run("weigh", weigh_all)?;
         let head = format!(
@@ -53,11 +53,11 @@ pub fn run(write: bool) -> Result<()> {
         );
         return fs::write(file(), head + &toml::to_string(&found)?).context("cannot write what was weighed");
     }
-    steps.run("weigh and compare", check)
+    steps.run("weigh and compare", compare_all)
 }
 
 /// Compares what `sam build` left with what is recorded.
-pub fn check() -> Result<()> {
+pub fn compare_all() -> Result<()> {
     let text = fs::read_to_string(file()).with_context(|| file().display().to_string())?;
     let recorded: Recorded = toml::from_str(&text).with_context(|| file().display().to_string())?;
     let found = weigh_all()?;

@@ -17,6 +17,7 @@ mod bench_ratchet;
 mod bench_size;
 mod bench_startup;
 mod cargo;
+mod check;
 mod contest;
 mod contract;
 mod cost;
@@ -55,7 +56,8 @@ const HELP: &str = "\
 cargo xtask COMMAND [OPTIONS]
 
   run             start everything on this machine, seed a demo salon, play a booking through three days
-  test            everything that has to hold: format, rules, lints, tests, licences, and a deploy of the template
+  test            everything that has to hold: format, rules, tests, the API against its document, and all that follows
+  check           what has to hold and needs nothing running: lints, dependencies, the template built and deployed
   doctor          look whether an AWS account lets messages leave: sandboxes, quotas, the sender, settings of sms and push
   deploy          build for Lambda and deploy with SAM
   sbom            what each function is made of: a CycloneDX list of its crates
@@ -68,7 +70,9 @@ cargo xtask COMMAND [OPTIONS]
   simulate        a year of bookings in one process, with everything going wrong that can, against a model of its own
   bench           all of the following into one report, docs/benchmarks.md, but for the ratchet
   bench startup   how long each function takes to its first request for work, beside the bare runtime
+  bench size      how large each function is as it leaves for AWS
   bench peers     two functions beside the same two in Node.js and Python
+  bench memory    what two functions take and cost by the memory that Lambda gives them
   bench domain    how long planning, deciding and rendering take, and how many instructions
   bench burst     how long a thousand messages due at the same instant take on the local stack
   bench api       how many requests a second the API answers on the local stack, and the AWS calls of each
@@ -105,6 +109,7 @@ fn dispatch() -> Result<()> {
         Arg::Value(command) => match command.to_str() {
             Some("run") => run::command(args),
             Some("test") => test::command(args),
+            Some("check") => check::command(args),
             Some("doctor") => doctor::command(args),
             Some("deploy") => deploy::command(args),
             Some("bench") => bench::command(args),

