@@ -118,10 +118,10 @@ pub async fn deliver(
             return Ok(Delivered::Gone);
         };
         let found = first(&loaded.along, Item::message).map(|(message, version)| (message.clone(), version));
-        let Some((message, version)) = found else {
+        let Some((mut message, version)) = found else {
             return Ok(Delivered::Gone);
         };
-        let may_have_left = message.status == MessageStatus::Sending;
+        message.may_have_left |= message.status == MessageStatus::Sending;
         let facts = &loaded.facts;
         let templates = first(&loaded.along, Item::templates).map(|(templates, _)| templates);
         let bot = first(&loaded.along, Item::telegram_bot).map(|(bot, _)| bot);
@@ -136,7 +136,6 @@ pub async fn deliver(
             shift,
             message,
             version,
-            may_have_left,
         };
         let done = match attempt.run(provider).await {
             // Written after the row, and again by every copy that finds the row settled so, until it stands.
@@ -169,8 +168,6 @@ struct Attempt<'a, S, T> {
     shift: Shift<'a>,
     message: Message,
     version: u64,
-    /// An earlier attempt ended without the provider's answer.
-    may_have_left: bool,
 }
 
 impl<S, T> Attempt<'_, S, T>
@@ -239,7 +236,7 @@ where
         }
         self.message.address = person.and_then(|person| person.address(self.message.channel));
         if !provider.ready().await {
-            if self.may_have_left {
+            if self.message.may_have_left {
                 return Ok(Delivered::Again(Why::NoTurn));
             }
             let until = now + spread(&self.message, TURN_PAUSE);
@@ -342,13 +339,13 @@ where
                 return self.leave_unknown().await;
             }
             ProviderError::Unknown(_) => {
-                self.may_have_left = true;
+                self.message.may_have_left = true;
                 self.record().await?;
                 return Ok(Delivered::Again(Why::ProviderDown));
             }
             // Having perhaps left once, it is brought again by its queue, and is not planned anew.
             ProviderError::Again(_) | ProviderError::Throttled(_) | ProviderError::Quota(_)
-                if self.may_have_left =>
+                if self.message.may_have_left =>
             {
                 self.record().await?;
                 return Ok(Delivered::Again(Why::ProviderDown));
@@ -427,7 +424,7 @@ where
 
     /// Ends the message without its having left, as far as that is known.
     fn close(&mut self, status: MessageStatus, reason: Reason) {
-        self.message.status = if self.may_have_left { MessageStatus::Unknown } else { status };
+        self.message.status = self.message.ended(status);
         self.message.reason = Some(reason);
     }
 

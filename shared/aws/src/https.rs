@@ -25,6 +25,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// Amazon Root CA 1 to 4 and Starfield G2: what every AWS endpoint's certificate leads to.
@@ -42,6 +43,9 @@ static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
         .with_root_certificates(roots)
         .with_no_client_auth()
 });
+
+/// For how long a connection that was opened ahead is taken to be alive: it may have been frozen with its sandbox, and then nothing answers on it.
+const FRESH: Duration = Duration::from_secs(20);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -82,7 +86,8 @@ impl Https {
     /// It cannot be opened.
     pub(crate) async fn open(&self, url: Uri) -> Result<(), Box<dyn Error + Send + Sync>> {
         let stream = self.connector.connect(url.clone()).await?;
-        *self.connector.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((url, stream));
+        *self.connector.opened.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((url, stream, Instant::now()));
         Ok(())
     }
 
@@ -123,7 +128,7 @@ fn failed(error: legacy::Error) -> ConnectorError {
 struct Connector {
     https: HttpsConnector<HttpConnector>,
     patience: Duration,
-    opened: Arc<Mutex<Option<(Uri, Stream)>>>,
+    opened: Arc<Mutex<Option<(Uri, Stream, Instant)>>>,
 }
 
 impl Connector {
@@ -135,9 +140,9 @@ impl Connector {
 
     fn opened(&self, url: &Uri) -> Option<Stream> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, stream) =
-            opened.take_if(|(to, _)| (to.scheme(), to.authority()) == (url.scheme(), url.authority()))?;
-        Some(stream)
+        let leads_there = |to: &Uri| (to.scheme(), to.authority()) == (url.scheme(), url.authority());
+        let (_, stream, since) = opened.take_if(|(to, ..)| leads_there(to))?;
+        (since.elapsed() < FRESH).then_some(stream)
     }
 }
 
@@ -193,6 +198,21 @@ mod tests {
         https.open(service.url().parse().unwrap()).await.unwrap();
         assert_eq!(status(&https, &format!("{}/path", service.url())).await.unwrap(), 200);
         assert!(status(&https, service.url()).await.is_err());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_connection_that_was_opened_long_ago_is_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let https = https();
+        https.open(url.parse().unwrap()).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(FRESH).await;
+        tokio::time::resume();
+        // It closes the second connection; the first one would wait for an answer.
+        let _first = listener.accept().unwrap();
+        std::thread::spawn(move || drop(listener.accept()));
+        assert!(status(&https, &url).await.is_err());
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -117,6 +117,7 @@ fn fixture() -> Fixture {
         estimate: None,
         provider_id: None,
         attempts: 0,
+        may_have_left: false,
         lease: None,
         traces: vec![planned.trace.clone()],
     };

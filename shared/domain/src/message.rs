@@ -241,6 +241,9 @@ pub struct Message {
     /// How often it was handed to the provider.
     #[serde(default)]
     pub attempts: u32,
+    /// Whether an attempt before the latest ended without the provider's answer: it may have left then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_left: bool,
     /// While `sending`: who is at work on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -249,6 +252,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// How it stands when it ends and has not left, as far as that is known.
+    pub fn ended(&self, status: MessageStatus) -> MessageStatus {
+        if self.may_have_left { MessageStatus::Unknown } else { status }
+    }
+
     /// The message without what would tell of a client who was erased: the text, and the client's address. `None` where it holds nothing of the
     /// kind. What went to another client is that client's.
     pub fn erased(&self, client_id: &ClientId) -> Option<Message> {

@@ -53,7 +53,7 @@ pub fn reconcile(
     for message in messages {
         let owed = plan.messages.iter().any(|planned| planned.id == message.id);
         if message.status.is_open() && !owed {
-            let (status, reason) = (MessageStatus::Superseded, Some(Reason::NotOwed));
+            let (status, reason) = (message.ended(MessageStatus::Superseded), Some(Reason::NotOwed));
             difference.messages.push(Message { status, reason, ..message.clone() });
         }
     }
@@ -129,8 +129,16 @@ fn as_message(
             return Some(present.clone());
         }
     }
-    let attempts = present.map_or(0, |present| present.attempts);
-    Some(Message { attempts, ..row(facts, planned, status, reason, due) })
+    let wanted = row(facts, planned, status, reason, due);
+    Some(match present {
+        Some(present) => Message {
+            status: if reason.is_some() { present.ended(status) } else { status },
+            attempts: present.attempts,
+            may_have_left: present.may_have_left,
+            ..wanted
+        },
+        None => wanted,
+    })
 }
 
 /// The planned messages that have no row because they are switched off, as the rows they would have: for a timeline to show.
@@ -173,6 +181,7 @@ fn row(
         estimate: None,
         provider_id: None,
         attempts: 0,
+        may_have_left: false,
         lease: None,
         traces: vec![planned.trace.clone()],
     }

@@ -119,6 +119,30 @@ fn an_email_under_which_the_sandbox_died_is_unknown_when_it_is_no_longer_owed() 
 }
 
 #[test]
+fn a_push_that_may_have_left_and_waits_out_the_night_is_unknown_when_it_is_no_longer_owed() {
+    let world = salon();
+    let id = world.book("book", &haircut("leo", "2026-11-24T22:59")).unwrap().value.id;
+    world.pass_until(instant("2026-11-23T22:58:59Z"));
+    // The reminder leaves, and the answer is lost; then nothing goes until it is night.
+    world.plan_faults([(2, Fault::FailAfter)]);
+    world.pass_until(instant("2026-11-23T22:59:05Z"));
+    world.plan_faults((0..1_000).map(|call| (call, Fault::Throttle)));
+    world.pass_until(instant("2026-11-23T23:00:01Z"));
+    world.plan_faults([]);
+    world.pass_until(instant("2026-11-23T23:10:00Z"));
+    let is_reminder =
+        |row: &domain::message::Message| row.kind == NotificationType::Reminder && row.attempts > 0;
+    let reminder = || world.messages().into_iter().find(is_reminder).unwrap();
+    let waits = reminder();
+    assert_eq!((waits.status, waits.may_have_left), (MessageStatus::Deferred, true), "{waits:?}");
+    world.change("cancel", &id, app::change_booking::Change::Cancel).unwrap();
+    world.pass_until(instant("2026-11-23T23:15:00Z"));
+    assert_eq!((reminder().status, reminder().reason), (MessageStatus::Unknown, Some(Reason::NotOwed)));
+    world.pass_all();
+    world.assert_all_over();
+}
+
+#[test]
 fn an_sms_that_may_have_left_has_a_task_though_another_write_was_under_way_where_it_goes() {
     let world = due("rui");
     world.plan_faults([(2, Fault::CrashAfter)]);
