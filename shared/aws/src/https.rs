@@ -212,7 +212,8 @@ mod tests {
         // It closes the second connection; the first one would wait for an answer.
         let _first = listener.accept().unwrap();
         std::thread::spawn(move || drop(listener.accept()));
-        assert!(status(&https, &url).await.is_err());
+        let answer = tokio::time::timeout(Duration::from_secs(5), status(&https, &url)).await;
+        assert!(answer.unwrap().is_err());
     }
 
     #[tokio::test(flavor = "current_thread")]
