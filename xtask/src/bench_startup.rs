@@ -24,8 +24,8 @@ const TIMES_BARE: f64 = 2.0;
 /// or this, if that is more.
 const START_LIMIT: Duration = Duration::from_millis(3);
 
-/// Longest wait for one start, of a program that runs in valgrind too.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for one start, of a program that runs in valgrind beside the tests too.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The yardstick: a function that does nothing.
 const BARE: &str = "bare";
