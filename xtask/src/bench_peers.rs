@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table};
 
 /// Starts of each handler. They take turns.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 6;
 
 /// Warm calls of each start.
 const CALLS: usize = 200;
