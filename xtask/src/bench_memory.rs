@@ -21,8 +21,8 @@ const SIZES: [u64; 7] = [128, 192, 256, 384, 512, 1024, 1769];
 const AWS_TAKES: u64 = 4;
 
 /// Starts of each, in turns, and warm calls of each start.
-const ROUNDS: usize = 7;
-const CALLS: usize = 50;
+const ROUNDS: usize = 2;
+const CALLS: usize = 20;
 
 /// A function of one size, with its measurement.
 struct Row {
