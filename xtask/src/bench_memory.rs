@@ -1,10 +1,12 @@
 //! `cargo xtask bench memory`: what a function takes and costs by the memory it is given, which on Lambda is how much of a processor it gets.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table};
 
 use crate::bench::{build, quantile, today, write_section};
-use crate::bench_plot::{Bar, Panel, plot};
+use crate::bench_plot::{Panel, plot};
 use crate::contest::{self, Contestant, Measured, milliseconds};
 use crate::prices::Prices;
 use crate::steps::{Steps, table};
@@ -29,43 +31,45 @@ struct Row {
     function: &'static str,
     memory: u64,
     measured: Measured,
+    /// What a million warm calls cost in GB-seconds (dollars).
+    dollars: f64,
 }
 
 impl Row {
     fn median(values: &[u64]) -> f64 {
         milliseconds(quantile(values, 50))
     }
+}
 
-    /// What a million warm calls cost in GB-seconds (microdollars). Lambda bills whole milliseconds.
-    fn microdollars(&self, prices: &Prices) -> Result<u128> {
-        let milliseconds: u128 =
-            self.measured.warm.iter().map(|warm| u128::from(warm.div_ceil(1_000_000))).sum();
-        let calls = u128::try_from(self.measured.warm.len()).context("so many calls cannot be")?;
-        let used = 1_000_000 * milliseconds * u128::from(self.memory);
-        Ok(prices.get("lambda_duration")?.of(used, calls * 1_000 * 1_024)?.microdollars())
-    }
+/// What a million calls like these cost in GB-seconds (microdollars). Lambda bills whole milliseconds.
+fn microdollars(prices: &Prices, memory: u64, calls: &[u64]) -> Result<u128> {
+    let milliseconds: u128 = calls.iter().map(|call| u128::from(call.div_ceil(1_000_000))).sum();
+    let count = u128::try_from(calls.len()).context("so many calls cannot be")?;
+    let used = 1_000_000 * milliseconds * u128::from(memory);
+    Ok(prices.get("lambda_duration")?.of(used, count * 1_000 * 1_024)?.microdollars())
 }
 
 /// Measures, and writes the section of docs/benchmarks.md and its picture.
 pub fn run() -> Result<()> {
     let mut steps = Steps::new();
+    let mut programs = Vec::new();
     for name in FUNCTIONS {
-        steps.run(&format!("build {name}"), || build(name))?;
+        programs.push((name, steps.run(&format!("build {name}"), || build(name))?));
     }
     steps.run("build what measures them", contest::build)?;
-    let rows = steps.run("measure", measure)?;
-    let table = report(&rows)?;
+    let rows = steps.run("measure", || measure(&programs))?;
+    let table = report(&rows);
     println!("\n{table}");
     let docs = workspace::root().join("docs");
-    plot(&docs.join("benchmarks-memory.svg"), &panels(&rows)?)?;
+    plot(&docs.join("benchmarks-memory.svg"), &panels(&rows))?;
     write_section(&docs.join("benchmarks.md"), &section(&table)?)
 }
 
-fn measure() -> Result<Vec<Row>> {
+fn measure(programs: &[(&'static str, PathBuf)]) -> Result<Vec<Row>> {
+    let prices = Prices::read()?;
     let environment = contest::environment()?;
     let mut contestants = Vec::new();
-    for function in FUNCTIONS {
-        let program = workspace::root().join("target/release").join(function);
+    for &(function, ref program) in programs {
         contestants.extend(SIZES.map(|memory| Contestant {
             function,
             command: vec![program.to_string_lossy().into_owned()],
@@ -76,16 +80,15 @@ fn measure() -> Result<Vec<Row>> {
         }));
     }
     let measured = contest::measure(&contestants, ROUNDS, CALLS)?;
-    let of = |(contestant, measured): (Contestant, Measured)| Row {
-        function: contestant.function,
-        memory: contestant.memory.unwrap_or_default(),
-        measured,
+    let row = |(contestant, measured): (Contestant, Measured)| {
+        let memory = contestant.memory.unwrap_or_default();
+        let dollars = microdollars(&prices, memory, &measured.warm)? as f64 / 1e6;
+        Ok(Row { function: contestant.function, memory, measured, dollars })
     };
-    Ok(contestants.into_iter().zip(measured).map(of).collect())
+    contestants.into_iter().zip(measured).map(row).collect()
 }
 
-fn report(rows: &[Row]) -> Result<Table> {
-    let prices = Prices::read()?;
+fn report(rows: &[Row]) -> Table {
     let mut table = table(&[
         "function",
         "memory",
@@ -110,38 +113,27 @@ fn report(rows: &[Row]) -> Result<Table> {
             time(Row::median(&measured.warm)),
             time(milliseconds(quantile(&measured.warm, 99))),
             format!("{:.1} MiB", quantile(&measured.memory, 50) as f64 / 1024.0),
-            format!("$ {:.2}", row.microdollars(&prices)? as f64 / 1e6),
+            format!("$ {:.2}", row.dollars),
         ]);
     }
-    Ok(table)
+    table
 }
 
-fn panels(rows: &[Row]) -> Result<Vec<Panel>> {
-    let prices = Prices::read()?;
-    let panel = |title: &str, unit: &'static str, value: &dyn Fn(&Row) -> f64| Panel {
-        title: title.to_owned(),
-        unit,
-        bars: rows
-            .iter()
-            .map(|row| Bar {
-                group: row.function.to_owned(),
-                name: format!("{} MB", row.memory),
-                value: value(row),
-            })
-            .collect(),
+fn panels(rows: &[Row]) -> Vec<Panel> {
+    let panel = |title: &str, unit, value: &dyn Fn(&Row) -> f64| {
+        Panel::new(
+            title,
+            unit,
+            rows.iter().map(|row| (row.function, format!("{} MB", row.memory), value(row))),
+        )
     };
-    let costs = rows.iter().map(|row| row.microdollars(&prices)).collect::<Result<Vec<_>>>()?;
-    let mut cost = panel("a million warm calls", "$", &|_| 0.0);
-    for (bar, microdollars) in cost.bars.iter_mut().zip(costs) {
-        bar.value = microdollars as f64 / 1e6;
-    }
-    Ok(vec![
+    vec![
         panel("start and first call", "ms", &|row| {
             Row::median(&row.measured.start) + Row::median(&row.measured.first)
         }),
         panel("warm call", "ms", &|row| Row::median(&row.measured.warm)),
-        cost,
-    ])
+        panel("a million warm calls", "$", &|row| row.dollars),
+    ]
 }
 
 fn section(table: &Table) -> Result<String> {
@@ -169,23 +161,28 @@ mod tests {
 
     #[test]
     fn each_call_is_billed_in_whole_milliseconds() {
-        let row = |memory, warm: &[u64]| Row {
+        let prices = Prices::read().unwrap();
+        let cost = |memory, warm: &[u64]| microdollars(&prices, memory, warm).unwrap();
+        assert_eq!(cost(256, &[1, 1_000_000]), cost(256, &[1_000_000]));
+        assert_eq!(cost(256, &[1_000_001]), cost(256, &[2_000_000]));
+        assert!(cost(512, &[10_000_000]).abs_diff(2 * cost(256, &[10_000_000])) <= 1);
+    }
+
+    #[test]
+    fn a_row_names_its_memory() {
+        let row = Row {
             function: "deliver-sms",
-            memory,
+            memory: 128,
             measured: Measured {
                 start: vec![1],
                 first: vec![1],
-                warm: warm.to_vec(),
+                warm: vec![5_000_000],
                 memory: vec![1],
                 aws_calls: BTreeMap::new(),
                 calls: 1,
             },
+            dollars: 0.01,
         };
-        let prices = Prices::read().unwrap();
-        let cost = |memory, warm: &[u64]| row(memory, warm).microdollars(&prices).unwrap();
-        assert_eq!(cost(256, &[1, 1_000_000]), cost(256, &[1_000_000]));
-        assert_eq!(cost(256, &[1_000_001]), cost(256, &[2_000_000]));
-        assert!(cost(512, &[10_000_000]).abs_diff(2 * cost(256, &[10_000_000])) <= 1);
-        assert!(report(&[row(128, &[5_000_000])]).unwrap().to_string().contains("128 MB"));
+        assert!(report(&[row]).to_string().contains("128 MB"));
     }
 }

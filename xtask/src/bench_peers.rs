@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result, bail};
+use comfy_table::{CellAlignment, Table};
+
 use crate::bench::{build, quantile, today, write_section};
-use crate::bench_plot::{Bar, Panel, plot};
+use crate::bench_plot::{Panel, plot};
 use crate::contest::{self, Contestant, Measured, milliseconds};
 use crate::steps::{Steps, table};
 use crate::{process, python, workspace};
-use anyhow::{Context, Result, bail};
-use comfy_table::{CellAlignment, Table};
 
 /// Starts of each handler. They take turns.
 const ROUNDS: usize = 6;
@@ -238,17 +239,8 @@ fn limits(rows: &[Row]) -> Result<(Table, Vec<String>)> {
 }
 
 fn panels(rows: &[Row]) -> Vec<Panel> {
-    let panel = |title: &str, unit: &'static str, value: &dyn Fn(&Row) -> f64| Panel {
-        title: title.to_owned(),
-        unit,
-        bars: rows
-            .iter()
-            .map(|row| Bar {
-                group: row.function.to_owned(),
-                name: row.language.to_owned(),
-                value: value(row),
-            })
-            .collect(),
+    let panel = |title: &str, unit, value: &dyn Fn(&Row) -> f64| {
+        Panel::new(title, unit, rows.iter().map(|row| (row.function, row.language, value(row))))
     };
     vec![
         panel("start to first request for work", "ms", &|row| milliseconds(row.start())),

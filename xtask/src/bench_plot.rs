@@ -19,6 +19,18 @@ pub struct Panel {
     pub bars: Vec<Bar>,
 }
 
+impl Panel {
+    /// Of bars that each have a group, a name and a value.
+    pub fn new(
+        title: &str,
+        unit: &'static str,
+        bars: impl Iterator<Item = (impl Into<String>, impl Into<String>, f64)>,
+    ) -> Self {
+        let bars = bars.map(|(group, name, value)| Bar { group: group.into(), name: name.into(), value });
+        Self { title: title.to_owned(), unit, bars: bars.collect() }
+    }
+}
+
 /// One bar.
 pub struct Bar {
     /// Which it stands together with.

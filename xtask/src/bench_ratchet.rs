@@ -1,7 +1,7 @@
 //! `cargo xtask bench ratchet`: that functions grow neither in size nor in what they do at their start, unnoticed.
 //!
-//! Weighed is what `sam build` makes for the deploy check: not optimized, so several times as large and slow as what leaves for AWS, but there in a
-//! minute or two, and it grows with the same causes. What leaves for AWS is measured by `cargo xtask bench startup`.
+//! Weighed is what `sam build` makes for the deploy check: not optimized, so several times as large and slow as what leaves for AWS, but
+//! the gate builds it anyway, and it grows with the same causes. What leaves for AWS is measured by `cargo xtask bench startup`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -40,8 +40,8 @@ pub fn run() -> Result<()> {
     println!("\n{table}");
     let section = format!(
         "## Size\n\n\
-         Of each binary as `sam build` makes it for arm64, which is what is deployed: fat LTO, one codegen unit, optimized for size, stripped. Unpacked;\n\
-         the zip file has about half of it. Limit: {} MB.\n\n\
+         Of each binary as `sam build` makes it for arm64, which is what is deployed: fat LTO, one codegen unit, optimized for size, stripped.\n\
+         Limit: {} MB.\n\n\
          {table}\n\n\
          Built on {} by `cargo xtask bench size`.\n",
         LIMIT / 1_000_000,

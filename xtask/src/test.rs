@@ -11,7 +11,7 @@ const HELP: &str = "\
 cargo xtask test [FILTER...]
 
 Format, the rules table, every test, the functions' policies against what they did in the tests, the API against its document, and beside that
-all of `cargo xtask check`: lints, dependencies, the template built and deployed. Stops at the first failure.
+all of `cargo xtask check`: lints, dependencies, the template built and deployed. Each of the two stops at its first failure, and both are told.
 
   FILTER    run only the tests whose name contains one of these, and nothing else";
 

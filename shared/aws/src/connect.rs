@@ -48,7 +48,7 @@ pub async fn connect_ahead() -> Result<SdkConfig, Missing> {
         None => format!("https://dynamodb.{region}.amazonaws.com"),
     };
     if let Ok(dynamodb) = dynamodb.parse() {
-        https.open(dynamodb).await.unwrap_or_default();
+        let _ = https.open(dynamodb).await;
     }
     Ok(config)
 }

@@ -15,7 +15,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::retry::ErrorKind;
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -33,21 +32,24 @@ use tower_service::Service;
 const ROOTS: &[u8] = include_bytes!("../roots/amazon.pem");
 
 /// TLS to AWS, and to nobody else.
-static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     // A root that cannot be read leaves its endpoints untrusted; a test reads all five.
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)
         .unwrap_or_else(|never| unreachable!("ring has ciphers for every version: {never}"))
         .with_root_certificates(roots)
-        .with_no_client_auth()
+        .with_no_client_auth();
+    Arc::new(config)
 });
 
 /// For how long a connection that was opened ahead is taken to be alive: it may have been frozen with its sandbox, and then nothing answers on it.
 const FRESH: Duration = Duration::from_secs(20);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Connections to AWS.
 #[derive(Debug, Clone)]
@@ -71,8 +73,8 @@ impl Https {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector =
-            Connector { https: HttpsConnector::from((tcp, TLS.clone())), patience, opened: Arc::default() };
+        let https = HttpsConnector::from((tcp, Arc::clone(&TLS)));
+        let connector = Connector { https, patience, opened: Arc::default() };
         let mut client = Client::builder(TokioExecutor::new());
         if afterwards == Afterwards::Closed {
             client.pool_max_idle_per_host(0);
@@ -84,7 +86,7 @@ impl Https {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub(crate) async fn open(&self, url: Uri) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn open(&self, url: Uri) -> Result<(), BoxError> {
         let stream = self.connector.connect(url.clone()).await?;
         *self.connector.opened.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((url, stream, Instant::now()));
@@ -116,9 +118,6 @@ impl CallHttp for Https {
 fn failed(error: legacy::Error) -> ConnectorError {
     match error.source().and_then(|error| error.downcast_ref::<hyper::Error>()) {
         Some(hyper) if hyper.is_user() => ConnectorError::user(error.into()),
-        Some(hyper) if hyper.is_incomplete_message() => {
-            ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
-        }
         _ => ConnectorError::io(error.into()),
     }
 }
@@ -146,8 +145,6 @@ impl Connector {
     }
 }
 
-type BoxError = Box<dyn Error + Send + Sync>;
-
 impl Service<Uri> for Connector {
     type Response = Stream;
     type Error = BoxError;
@@ -171,6 +168,7 @@ mod tests {
     use std::net::TcpListener;
 
     use app::ports::ProviderError;
+    use aws_smithy_types::retry::ErrorKind;
     use testkit::recorded::Recorded;
 
     use super::*;
@@ -178,6 +176,13 @@ mod tests {
 
     fn https() -> Https {
         Https::new(Duration::from_millis(200), Afterwards::Kept)
+    }
+
+    /// Somebody who listens, and where.
+    fn listening(scheme: &str) -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        (listener, url)
     }
 
     async fn status(https: &Https, url: &str) -> Result<u16, ConnectorError> {
@@ -202,8 +207,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_connection_that_was_opened_long_ago_is_not_taken() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (listener, url) = listening("http");
         let https = https();
         https.open(url.parse().unwrap()).await.unwrap();
         tokio::time::pause();
@@ -227,8 +231,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_connection_that_was_closed_meanwhile_is_a_reason_to_try_again() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (listener, url) = listening("http");
         let https = https();
         https.open(url.parse().unwrap()).await.unwrap();
         drop(listener.accept().unwrap());
@@ -238,8 +241,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn where_tls_does_not_come_about_in_time_nothing_has_left() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
+        let (listener, url) = listening("https");
         // It reads what the client says first, and does not answer until the client has gone.
         std::thread::spawn(move || listener.accept().unwrap().0.read_to_end(&mut Vec::new()));
         let error = status(&https(), &url).await.unwrap_err();

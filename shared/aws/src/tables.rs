@@ -792,9 +792,9 @@ impl Read for Tables {
                 .map_err(|error| port_error(operation, error))?;
             return got.item.map(stored).into_iter().collect();
         }
-        let mut found = self.settings.recall(&mut keys);
+        let recalled = self.settings.recall(&mut keys);
         if keys.is_empty() {
-            return Ok(found);
+            return Ok(recalled);
         }
         let mut by_table: HashMap<String, Vec<Row>> = HashMap::new();
         for key in &keys {
@@ -807,6 +807,7 @@ impl Read for Tables {
                 keys.map(|keys| (table, keys)).map_err(|error| refused(error.into()))
             })
             .collect::<Result<HashMap<_, _>, _>>()?;
+        let mut found = Vec::new();
         for ask in 0..ASKS {
             let answer = self
                 .client
@@ -821,6 +822,7 @@ impl Read for Tables {
             wanted = answer.unprocessed_keys.unwrap_or_default();
             if wanted.is_empty() {
                 self.settings.remember(&found);
+                found.extend(recalled);
                 return Ok(found);
             }
             tokio_sleep(20 << ask).await;

@@ -39,11 +39,9 @@ pub(crate) struct Contestant {
     pub environment: BTreeMap<String, String>,
     /// Where it runs.
     pub folder: PathBuf,
-    /// Has it no more of a processor than Lambda gives a function of so much memory (MB).
-    #[serde(default)]
+    /// It has no more of a processor than Lambda gives a function of so much memory (MB).
     pub memory: Option<u64>,
     /// How long AWS takes to answer (milliseconds).
-    #[serde(default)]
     pub aws_takes: u64,
 }
 
