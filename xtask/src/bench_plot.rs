@@ -87,10 +87,12 @@ fn draw(panels: &[Panel]) -> Result<String> {
                     y += GAP;
                     group = Some(&bar.group);
                 }
-                let colour = names.iter().position(|name| *name == bar.name).unwrap_or_default();
+                // Where there are more names than colours, none tells a name.
+                let told = names.len() <= COLOURS.len();
+                let colour = names.iter().position(|name| told && *name == bar.name).unwrap_or_default();
                 let length = (bar.value / most * f64::from(LONGEST)).round().max(1.0) as i32;
                 let (middle, end) = (y + BAR / 2, LEFT + length);
-                let style = COLOURS[colour % COLOURS.len()].filled();
+                let style = COLOURS[colour].filled();
                 area.draw(&Rectangle::new([(LEFT, y + 2), (end, y + BAR - 2)], style)).map_err(drawn)?;
                 let label = format!("{}, {}", bar.group, bar.name);
                 area.draw(&Text::new(label, (LEFT - 6, middle), before.clone())).map_err(drawn)?;
