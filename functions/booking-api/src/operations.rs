@@ -1,17 +1,15 @@
 //! Operations: each is written once, by `#[utoipa::path]` above its handler, and goes from there into the router that answers it and into the
 //! document that describes it. So no operation can be answered and not be described, or be described and not answered.
 //!
-//! Architecture invariant: an operation is done for callers who have the scope that its description names, `security(("key" =
-//! ["bookings:write"]))`, and for nobody else; one that names none is done for nobody.
+//! Architecture invariant: no operation is there without a scope, and one is done for callers who have its scope and for nobody else.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{self, Request};
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use domain::access::Scope;
@@ -19,6 +17,7 @@ use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
 use crate::call::Caller;
@@ -29,8 +28,8 @@ use crate::routes::State;
 
 /// Where operations are put: the router, or the document.
 pub(crate) trait Target: Sized {
-    /// Adds the operation that `P` describes and `handler` answers.
-    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self;
+    /// Adds the operation that `P` describes and `handler` answers, for callers who have the `scope`.
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, scope: Scope, handler: H) -> Self;
 }
 
 /// What `#[utoipa::path]` says of an operation: what it is, its tags, and the schemas it refers to.
@@ -38,12 +37,16 @@ pub(crate) trait Described: Path + Tags<'static> + SchemaReferences {}
 
 impl<P: Path + Tags<'static> + SchemaReferences> Described for P {}
 
-/// Adds operations to a [`Target`], each by its handler's name: `operations!(target; list_tasks, get_task)`.
+/// Adds operations to a [`Target`], each by its handler's name, behind the scope that a caller needs for them:
+/// `operations!(target; TasksRead => list_tasks, get_task; TasksWrite => close;)`.
 macro_rules! operations {
-    ($target:expr; $($handler:ident),+ $(,)?) => {
+    ($target:expr; $($scope:ident => $($handler:ident),+;)+) => {
         ::pastey::paste! {{
             let target = $target;
-            $(let target = target.operation::<[<__path_ $handler>], _, _>($handler);)+
+            $($(let target = target.operation::<[<__path_ $handler>], _, _>(
+                ::domain::access::Scope::$scope,
+                $handler,
+            );)+)+
             target
         }}
     };
@@ -51,14 +54,10 @@ macro_rules! operations {
 pub(crate) use operations;
 
 impl Target for Router<State> {
-    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, handler: H) -> Self {
+    // Of `P` the path and the methods only. What describes operations is not part of the function that answers them.
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, scope: Scope, handler: H) -> Self {
         let path = P::path();
-        let needed = Arc::new(OnceLock::new());
-        let guard = from_fn(move |caller: Result<Caller, Problem>, request: Request, next: Next| {
-            // A description is made when it is first asked for: making all of them would delay the first answer of a sandbox.
-            let scope = *needed.get_or_init(|| needed_scope(&P::operation()));
-            guarded(scope, caller, request, next)
-        });
+        let guard = from_fn_with_state(scope, guarded);
         P::methods().into_iter().fold(self, |router, method| {
             let method = match method {
                 HttpMethod::Get => MethodFilter::GET,
@@ -77,15 +76,12 @@ impl Target for Router<State> {
 
 /// Goes on to the handler where the caller has the scope. The log keeps who wrote; ids are all that paths hold.
 async fn guarded(
-    scope: Option<Scope>,
+    extract::State(scope): extract::State<Scope>,
     caller: Result<Caller, Problem>,
     request: Request,
     next: Next,
 ) -> Response {
-    let allowed = caller.and_then(|caller| {
-        caller.may(scope.ok_or_else(Problem::no_route)?)?;
-        Ok(caller)
-    });
+    let allowed = caller.and_then(|caller| caller.may(scope).map(|()| caller));
     let caller = match allowed {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
@@ -100,17 +96,10 @@ async fn guarded(
     response
 }
 
-/// The scope that an operation's description names: just one.
-fn needed_scope(operation: &Operation) -> Option<Scope> {
-    let security = serde_json::to_value(operation.security.as_ref()?).ok()?;
-    let [requirement] = security.as_array()?.as_slice() else { return None };
-    let [scope] = requirement.get("key")?.as_array()?.as_slice() else { return None };
-    scope.as_str()?.parse().ok()
-}
-
 impl Target for OpenApi {
-    fn operation<P: Described, H: Handler<T, State>, T: 'static>(mut self, _: H) -> Self {
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(mut self, scope: Scope, _: H) -> Self {
         let mut operation = P::operation();
+        operation.security = Some(vec![SecurityRequirement::new("key", [scope.as_str()])]);
         operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         let methods = P::methods();
         add_what_is_everywhere(&mut operation, &P::path(), &methods);
@@ -235,20 +224,15 @@ fn text_header(name: &str, description: &str, pattern: &str, example: &str) -> P
 
 #[cfg(test)]
 mod tests {
-    use domain::access::Scope;
-
-    /// What the check reads of a description stands in the document, so what the document says is what is checked.
+    /// The scope in the document is the one that is checked: both come from the list of operations.
     #[test]
-    fn every_operation_names_the_one_scope_it_needs() {
+    fn what_is_read_needs_no_more_than_a_scope_for_reading() {
         let document = crate::openapi().unwrap();
         let mut operations = 0;
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
-                let description = serde_json::from_value(operation.clone()).unwrap();
-                let scope = super::needed_scope(&description);
-                let scope =
-                    scope.unwrap_or_else(|| panic!("{method} {path} needs security((\"key\" = [\"…\"]))"));
-                let reads = scope.as_str().ends_with(":read");
+                let scope = operation["security"][0]["key"][0].as_str().unwrap();
+                let reads = scope.ends_with(":read");
                 assert!(
                     method != "get" || reads,
                     "{method} {path} needs {scope}, which is for more than reading"
@@ -256,24 +240,6 @@ mod tests {
                 operations += 1;
             }
         }
-        assert!(operations > 0);
-    }
-
-    #[test]
-    fn no_scope_is_needed_by_a_description_that_is_not_clear() {
-        for (security, scope) in [
-            (r#"[{"key":["tasks:read"]}]"#, Some(Scope::TasksRead)),
-            (r#"[{"key":["tasks:read","tasks:write"]}]"#, None),
-            (r#"[{"key":["tasks:read"]},{"key":["tasks:write"]}]"#, None),
-            (r#"[{"key":["everything"]}]"#, None),
-            (r#"[{"key":[]}]"#, None),
-            (r#"[{}]"#, None),
-            ("[]", None),
-        ] {
-            let operation = format!(r#"{{"responses":{{}},"security":{security}}}"#);
-            let operation = serde_json::from_str(&operation).unwrap();
-            assert_eq!(super::needed_scope(&operation), scope, "{security}");
-        }
-        assert_eq!(super::needed_scope(&serde_json::from_str(r#"{"responses":{}}"#).unwrap()), None);
+        assert!(operations > 100);
     }
 }

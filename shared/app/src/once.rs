@@ -6,6 +6,7 @@ use domain::ids::BusinessId;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::AppError;
@@ -113,7 +114,9 @@ pub(crate) fn answered<T: DeserializeOwned>(
     if answer.body.is_empty() {
         return Err(AppError::Erased);
     }
-    let value = serde_json::from_str(&answer.body)
+    // By way of a `Value`, as items are read.
+    let value = serde_json::from_str::<Value>(&answer.body)
+        .and_then(serde_json::from_value)
         .map_err(|error| PortError::Permanent { operation: "reading a kept answer", source: error.into() })?;
     Ok(Some(Done { value, etag: answer.etag }))
 }
@@ -140,7 +143,8 @@ pub(crate) async fn write_once<T: Serialize>(
     now: Timestamp,
 ) -> Result<(), WriteError> {
     if let Some(once) = once {
-        let body = serde_json::to_string(&done.value)
+        let body = serde_json::to_value(&done.value)
+            .map(|value| value.to_string())
             .map_err(|error| PortError::Permanent { operation: "keeping an answer", source: error.into() })?;
         let answer = Answer {
             business_id: business_id.clone(),

@@ -36,7 +36,10 @@ use domain::waitlist::WaitlistEntry;
 use domain::webhook::{Delivery, PostResult, WebhookUrl, Webhooks};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A port could not do what was asked. The class decides what the caller, and in the end the queue, does about it.
@@ -147,44 +150,77 @@ pub enum Key {
     Check(BusinessId, SubjectId, CheckId),
 }
 
-/// One stored fact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "entity", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each variant is documented at its type")]
-pub enum Item {
-    Business(Business),
-    Rules(Rules),
-    RulesVersion(Rules),
-    Templates(Templates),
-    Rollout(Rollout),
-    Location(Location),
-    Resource(Resource),
-    Service(Service),
-    Client(Client),
-    SuppressedAddress(SuppressedAddress),
-    Erasure(Erasure),
-    Staff(StaffMember),
-    WaitlistEntry(WaitlistEntry),
-    Occasion(Occasion),
-    Booking(Booking),
-    Participation(Participation),
-    ResourceDay(ResourceDay),
-    Answer(Answer),
-    Task(Task),
-    Campaign(Campaign),
-    ApiKeys(ApiKeys),
-    Credential(Credential),
-    Review(Review),
-    LinkKeys(LinkKeys),
-    Entry(Entry),
-    TelegramBot(TelegramBot),
-    TelegramInvitation(TelegramInvitation),
-    TelegramChat(TelegramChat),
-    Sender(Sender),
-    Webhooks(Webhooks),
-    WebhookDelivery(Delivery),
-    Message(Message),
-    Check(CheckRow),
+macro_rules! items {
+    ($($entity:literal $name:ident($of:ty),)*) => {
+        /// One stored fact. As JSON it is the thing's own fields and `entity`, which tells what it is.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Item {
+            $($name($of),)*
+        }
+
+        // Everything is read and written by way of a `Value`, whatever the format: the code that does it for all these types is a good part of a
+        // function, and so is there once and not for each format.
+        impl Serialize for Item {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let (entity, value) = match self {
+                    $(Item::$name(thing) => ($entity, serde_json::to_value(thing)),)*
+                };
+                let mut value = value.map_err(S::Error::custom)?;
+                value["entity"] = entity.into();
+                value.serialize(serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Item {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut value = Value::deserialize(deserializer)?;
+                let entity = value.get_mut("entity").map(Value::take);
+                let item = match entity.as_ref().and_then(Value::as_str) {
+                    $(Some($entity) => serde_json::from_value(value).map(Item::$name),)*
+                    Some(other) => return Err(D::Error::unknown_variant(other, &[$($entity),*])),
+                    None => return Err(D::Error::missing_field("entity")),
+                };
+                item.map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+items! {
+    "business" Business(Business),
+    "rules" Rules(Rules),
+    "rules_version" RulesVersion(Rules),
+    "templates" Templates(Templates),
+    "rollout" Rollout(Rollout),
+    "location" Location(Location),
+    "resource" Resource(Resource),
+    "service" Service(Service),
+    "client" Client(Client),
+    "suppressed_address" SuppressedAddress(SuppressedAddress),
+    "erasure" Erasure(Erasure),
+    "staff" Staff(StaffMember),
+    "waitlist_entry" WaitlistEntry(WaitlistEntry),
+    "occasion" Occasion(Occasion),
+    "booking" Booking(Booking),
+    "participation" Participation(Participation),
+    "resource_day" ResourceDay(ResourceDay),
+    "answer" Answer(Answer),
+    "task" Task(Task),
+    "campaign" Campaign(Campaign),
+    "api_keys" ApiKeys(ApiKeys),
+    "credential" Credential(Credential),
+    "review" Review(Review),
+    "link_keys" LinkKeys(LinkKeys),
+    "entry" Entry(Entry),
+    "telegram_bot" TelegramBot(TelegramBot),
+    "telegram_invitation" TelegramInvitation(TelegramInvitation),
+    "telegram_chat" TelegramChat(TelegramChat),
+    "sender" Sender(Sender),
+    "webhooks" Webhooks(Webhooks),
+    "webhook_delivery" WebhookDelivery(Delivery),
+    "message" Message(Message),
+    "check" Check(CheckRow),
 }
 
 /// What a business's Telegram bot is spoken for with. Never answered by the API.

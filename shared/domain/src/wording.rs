@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use cldr::Cldr;
 use fixed_decimal::Decimal;
 use icu_calendar::{Date, Gregorian};
 use icu_datetime::fieldsets::{E, MD, MDET, MDT, T, zone::LocalizedOffsetShort};
@@ -41,13 +42,24 @@ fn load(locale: Locale) -> Option<Formatters> {
     let minute = TimePrecision::Minute;
     let locale = icu_locale(locale);
     Some(Formatters {
-        when: Formatter::try_new((&locale).into(), MDET::long().with_time_precision(minute)).ok()?,
-        day_and_time: Formatter::try_new((&locale).into(), MDT::long().with_time_precision(minute)).ok()?,
-        date: Formatter::try_new((&locale).into(), MD::long()).ok()?,
-        weekday: Formatter::try_new((&locale).into(), E::long()).ok()?,
-        time: NoCalendarFormatter::try_new((&locale).into(), T::short().with_time_precision(minute)).ok()?,
-        offset: NoCalendarFormatter::try_new((&locale).into(), LocalizedOffsetShort).ok()?,
-        plurals: PluralRules::try_new_cardinal((&locale).into()).ok()?,
+        when: Formatter::try_new_unstable(&Cldr, (&locale).into(), MDET::long().with_time_precision(minute))
+            .ok()?,
+        day_and_time: Formatter::try_new_unstable(
+            &Cldr,
+            (&locale).into(),
+            MDT::long().with_time_precision(minute),
+        )
+        .ok()?,
+        date: Formatter::try_new_unstable(&Cldr, (&locale).into(), MD::long()).ok()?,
+        weekday: Formatter::try_new_unstable(&Cldr, (&locale).into(), E::long()).ok()?,
+        time: NoCalendarFormatter::try_new_unstable(
+            &Cldr,
+            (&locale).into(),
+            T::short().with_time_precision(minute),
+        )
+        .ok()?,
+        offset: NoCalendarFormatter::try_new_unstable(&Cldr, (&locale).into(), LocalizedOffsetShort).ok()?,
+        plurals: PluralRules::try_new_cardinal_unstable(&Cldr, (&locale).into()).ok()?,
     })
 }
 
@@ -115,8 +127,13 @@ pub fn money(money: &Money, locale: Locale) -> Option<String> {
     let mut amount = Decimal::from(money.minor);
     amount.multiply_pow10(-i16::try_from(decimals).ok()?);
     let currency = CurrencyType::try_from_str(&code).ok()?;
-    let formatter =
-        CurrencyFormatter::try_new_symbol((&icu_locale(locale)).into(), currency, Default::default()).ok()?;
+    let formatter = CurrencyFormatter::try_new_symbol_unstable(
+        &Cldr,
+        (&icu_locale(locale)).into(),
+        currency,
+        Default::default(),
+    )
+    .ok()?;
     Some(formatter.format_fixed_decimal(&amount).to_string())
 }
 

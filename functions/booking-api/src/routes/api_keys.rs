@@ -19,7 +19,11 @@ use crate::call::{Call, Caller};
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_api_keys, post_api_key, get_api_key, patch_api_key, rotate_api_key, revoke_api_key)
+    operations!(
+        target;
+        KeysRead => list_api_keys, get_api_key;
+        KeysWrite => post_api_key, patch_api_key, rotate_api_key, revoke_api_key;
+    )
 }
 
 /// A key and, this once, the text to call with.
@@ -43,7 +47,7 @@ impl From<MadeKey> for NewApiKey {
 ///
 /// All of them, revoked and expired ones too, in the order they were made: at most 100.
 #[utoipa::path(
-    get, path = "/v1/api-keys", tag = "api-keys", security(("key" = ["keys:read"])),
+    get, path = "/v1/api-keys", tag = "api-keys",
     responses((status = 200, description = "The keys, without their secrets.", body = PageOf<ApiKey>))
 )]
 async fn list_api_keys(State(store): Store, caller: Caller) -> Answer {
@@ -56,7 +60,7 @@ async fn list_api_keys(State(store): Store, caller: Caller) -> Answer {
 /// The answer shows the key this once. Nobody makes a key that allows more than their own. Beyond 100 keys the oldest that does not work any
 /// more is forgotten.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "api-keys", security(("key" = ["keys:write"])),
+    post, path = "/v1/api-keys", tag = "api-keys",
     request_body(
         content = KeyFields,
         example = json!({ "name": "Till", "role": "staff", "scopes": ["bookings:read", "bookings:write"] })
@@ -76,7 +80,7 @@ async fn post_api_key(State(store): Store, call: Call<KeyFields>) -> Answer {
 ///
 /// Its `ETag` changes with every change of any key of the business.
 #[utoipa::path(
-    get, path = "/v1/api-keys/{id}", tag = "api-keys", security(("key" = ["keys:read"])), params(("id" = KeyId, Path)),
+    get, path = "/v1/api-keys/{id}", tag = "api-keys", params(("id" = KeyId, Path)),
     responses((status = 200, description = "The key, without its secret.", body = ApiKey, headers(("ETag" = String))))
 )]
 async fn get_api_key(State(store): Store, caller: Caller, Path(key): Path<String>) -> Answer {
@@ -90,7 +94,7 @@ async fn get_api_key(State(store): Store, caller: Caller, Path(key): Path<String
 /// Its name, its scopes, when it expires. A change holds within a minute. The last owner's key that works, never expires and has no scopes
 /// stays so.
 #[utoipa::path(
-    patch, path = "/v1/api-keys/{id}", tag = "api-keys", security(("key" = ["keys:write"])), params(("id" = KeyId, Path)),
+    patch, path = "/v1/api-keys/{id}", tag = "api-keys", params(("id" = KeyId, Path)),
     request_body(content = KeyPatch, example = json!({ "name": "Till, ground floor", "expires_at": "2099-12-31T23:59:59Z" })),
     responses((status = 200, description = "The key as it is now.", body = ApiKey, headers(("ETag" = String))))
 )]
@@ -105,7 +109,7 @@ async fn patch_api_key(State(store): Store, Path(key): Path<String>, call: Call<
 /// Gives it a new secret, which the answer shows this once. The one before works for `grace_hours` longer. Where the answer got lost, rotate
 /// again: of the secrets before only the last one still works.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/rotate", tag = "api-keys", security(("key" = ["keys:write"])),
+    post, path = "/v1/api-keys/{id}/rotate", tag = "api-keys",
     params(("id" = KeyId, Path)),
     request_body(content = RotateFields, example = json!({ "grace_hours": 24 })),
     responses((
@@ -123,7 +127,7 @@ async fn rotate_api_key(State(store): Store, Path(key): Path<String>, call: Call
 ///
 /// It stops working within a minute, and for good. The last owner's key that works, never expires and has no scopes cannot be revoked.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/revoke", tag = "api-keys", security(("key" = ["keys:write"])),
+    post, path = "/v1/api-keys/{id}/revoke", tag = "api-keys",
     params(("id" = KeyId, Path)),
     responses((status = 200, description = "The key, revoked.", body = ApiKey, headers(("ETag" = String))))
 )]

@@ -26,7 +26,11 @@ use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_bookings, post_booking, get_booking, patch_booking, confirm, reschedule, cancel, arrive, complete, no_show, request_confirmation, post_confirmation, get_timeline)
+    operations!(
+        target;
+        BookingsRead => list_bookings, get_booking, get_timeline;
+        BookingsWrite => post_booking, patch_booking, confirm, reschedule, cancel, arrive, complete, no_show, request_confirmation, post_confirmation;
+    )
 }
 
 /// Whether to say only what a request would set off.
@@ -80,7 +84,7 @@ struct BookingParameters {
 ///
 /// Bookings of the business or of a client, the earliest start first.
 #[utoipa::path(
-    get, path = "/v1/bookings", tag = "bookings", security(("key" = ["bookings:read"])), params(BookingParameters),
+    get, path = "/v1/bookings", tag = "bookings", params(BookingParameters),
     responses((status = 200, description = "A page of bookings.", body = PageOf<Booking>))
 )]
 async fn list_bookings(
@@ -102,7 +106,7 @@ async fn list_bookings(
 /// One that the client makes online is pending until staff confirms it; one that staff makes is confirmed. Two bookings never share a
 /// resource's time beyond its capacity. The answer to staff warns where a client was told of another booking like it a short time ago.
 #[utoipa::path(
-    post, path = "/v1/bookings", tag = "bookings", security(("key" = ["bookings:write"])), params(Tried),
+    post, path = "/v1/bookings", tag = "bookings", params(Tried),
     request_body(content = NewBooking, example = json!({
         "location_id": examples::LOCATION, "resource_id": examples::RESOURCE, "service_id": examples::SERVICE,
         "client_ids": [examples::CLIENT], "start": "2027-03-02T10:00", "source": "staff", "notify": true,
@@ -131,7 +135,7 @@ async fn post_booking(
 ///
 /// Its `ETag` is its revision, which rises with every change that matters to messages.
 #[utoipa::path(
-    get, path = "/v1/bookings/{id}", tag = "bookings", security(("key" = ["bookings:read"])), params(("id" = BookingId, Path)),
+    get, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path)),
     responses((status = 200, description = "The booking.", body = Booking, headers(("ETag" = String))))
 )]
 async fn get_booking(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {
@@ -160,7 +164,7 @@ async fn change(store: &Tables, booking: &str, tried: Tried, call: Call<Manner>,
 ///
 /// By staff: from `pending`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/confirm", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/confirm", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": true })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -177,7 +181,7 @@ async fn confirm(
 ///
 /// From `pending` or `confirmed`. The time that comes free is offered to the waitlist.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/cancel", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/cancel", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -194,7 +198,7 @@ async fn cancel(
 ///
 /// From `pending` or `confirmed`; corrects a no-show too.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/arrive", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/arrive", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "by": "staff" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -211,7 +215,7 @@ async fn arrive(
 ///
 /// The visit is over: from `arrived`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/complete", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/complete", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": "none" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -228,7 +232,7 @@ async fn complete(
 ///
 /// The client did not come: from `pending` or `confirmed`.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/no-show", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/no-show", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": "by_rules" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -262,7 +266,7 @@ struct NewTime {
 ///
 /// To another time of its resource. What was planned for the old time is planned anew.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/reschedule", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/reschedule", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = NewTime, example = json!({ "start": "2027-03-03T15:30", "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -281,7 +285,7 @@ async fn reschedule(
 ///
 /// Now, whatever the rule says.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/request-confirmation", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/request-confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = Manner, example = json!({ "notify": true })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -309,7 +313,7 @@ struct ClientAnswer {
 ///
 /// What the client says when asked to confirm. A client who declines still has the booking until somebody cancels it.
 #[utoipa::path(
-    post, path = "/v1/bookings/{id}/confirmation", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    post, path = "/v1/bookings/{id}/confirmation", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = ClientAnswer, example = json!({ "confirmed": true, "by": "online" })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -329,7 +333,7 @@ async fn post_confirmation(
 /// What it consists of at its present time; what is left out stays as it is, and what can be without is taken away by null. Notes and
 /// price tell nobody anything.
 #[utoipa::path(
-    patch, path = "/v1/bookings/{id}", tag = "bookings", security(("key" = ["bookings:write"])), params(("id" = BookingId, Path), Tried),
+    patch, path = "/v1/bookings/{id}", tag = "bookings", params(("id" = BookingId, Path), Tried),
     request_body(content = BookingPatch, example = json!({ "service_id": examples::SERVICE, "notes": "Allergic to ammonia", "notify": false })),
     responses((status = 200, description = "The booking, changed; or with `dry_run` the timeline it would have.", body = Either<Booking, DryRun>, headers(("ETag" = String))))
 )]
@@ -348,7 +352,7 @@ async fn patch_booking(
 ///
 /// Every message sent, planned and withheld, with the checks it went through, and the checks that are to come.
 #[utoipa::path(
-    get, path = "/v1/bookings/{id}/timeline", tag = "bookings", security(("key" = ["bookings:read"])), params(("id" = BookingId, Path)),
+    get, path = "/v1/bookings/{id}/timeline", tag = "bookings", params(("id" = BookingId, Path)),
     responses((status = 200, description = "The timeline.", body = Timeline, headers(("ETag" = String))))
 )]
 async fn get_timeline(State(store): Store, caller: Caller, Path(booking): Path<String>) -> Answer {

@@ -21,8 +21,8 @@ use crate::operations::{Target, operations};
 pub fn operations<T: Target>(target: T) -> T {
     operations!(
         target;
-        list_campaigns, post_campaign, get_campaign, put_campaign, post_campaign_preview, post_campaign_start,
-        post_campaign_pause, post_campaign_resume, post_campaign_cancel
+        CampaignsRead => list_campaigns, get_campaign, post_campaign_preview;
+        CampaignsWrite => post_campaign, put_campaign, post_campaign_start, post_campaign_pause, post_campaign_resume, post_campaign_cancel;
     )
 }
 
@@ -30,7 +30,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// Every campaign of the business, by id: the oldest first.
 #[utoipa::path(
-    get, path = "/v1/campaigns", tag = "campaigns", security(("key" = ["campaigns:read"])), params(PageParameters),
+    get, path = "/v1/campaigns", tag = "campaigns", params(PageParameters),
     responses((status = 200, description = "A page of campaigns.", body = PageOf<Campaign>))
 )]
 async fn list_campaigns(
@@ -46,7 +46,7 @@ async fn list_campaigns(
 /// A draft, which goes to nobody before it is started. Only clients who have agreed to marketing are chosen, and that is asked again when the
 /// message leaves.
 #[utoipa::path(
-    post, path = "/v1/campaigns", tag = "campaigns", security(("key" = ["campaigns:write"])),
+    post, path = "/v1/campaigns", tag = "campaigns",
     request_body(content = CampaignFields, example = json!({
         "name": "Spring", "filter": { "tags": ["regular"], "last_visit_until": "2026-12-31", "no_future_booking": true },
         "channels": ["email", "sms"], "subject": "Spring at {{ business.name }}",
@@ -63,7 +63,7 @@ async fn post_campaign(State(store): Store, call: Call<CampaignFields>) -> Answe
 ///
 /// With how far it has come. Which messages left, and which did not and why, says each client's timeline.
 #[utoipa::path(
-    get, path = "/v1/campaigns/{id}", tag = "campaigns", security(("key" = ["campaigns:read"])), params(("id" = CampaignId, Path)),
+    get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = CampaignId, Path)),
     responses((status = 200, description = "The campaign.", body = Campaign, headers(("ETag" = String))))
 )]
 async fn get_campaign(State(store): Store, caller: Caller, Path(campaign): Path<String>) -> Answer {
@@ -75,7 +75,7 @@ async fn get_campaign(State(store): Store, caller: Caller, Path(campaign): Path<
 ///
 /// Only while it is a draft: what was started is what was read.
 #[utoipa::path(
-    put, path = "/v1/campaigns/{id}", tag = "campaigns", security(("key" = ["campaigns:write"])), params(("id" = CampaignId, Path)),
+    put, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = CampaignId, Path)),
     request_body(content = CampaignFields, example = json!({
         "name": "Spring", "channels": ["push"], "text": "Dear {{ client.name }}, it is time for a new cut."
     })),
@@ -105,7 +105,7 @@ struct Going {
 /// Counts whom it would reach, were it started now, by which channels, and what the sms would cost by the business's prices. Writes nothing. Looks
 /// at a thousand clients or some more; the answers of one call after the other add up.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/preview", tag = "campaigns", security(("key" = ["campaigns:read"])), params(("id" = CampaignId, Path), Going),
+    post, path = "/v1/campaigns/{id}/preview", tag = "campaigns", params(("id" = CampaignId, Path), Going),
     responses((status = 200, description = "Whom it would reach.", body = CampaignPreview))
 )]
 async fn post_campaign_preview(
@@ -124,7 +124,7 @@ async fn post_campaign_preview(
 ///
 /// At once, or at its time. It goes to `per_minute` clients a minute at most, by the rules as they are now. Quiet hours hold for it.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/start", tag = "campaigns", security(("key" = ["campaigns:write"])), params(("id" = CampaignId, Path)),
+    post, path = "/v1/campaigns/{id}/start", tag = "campaigns", params(("id" = CampaignId, Path)),
     request_body(content = StartFields, example = json!({ "start_at": "2027-03-20T10:00" })),
     responses((status = 200, description = "The campaign.", body = Campaign, headers(("ETag" = String))))
 )]
@@ -145,7 +145,7 @@ async fn held(store: Store, campaign: &str, call: &Call<Nothing>, hold: Hold) ->
 ///
 /// It chooses no more clients. Those it has chosen hear of it.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", security(("key" = ["campaigns:write"])), params(("id" = CampaignId, Path)),
+    post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = CampaignId, Path)),
     responses((status = 200, description = "The campaign, paused.", body = Campaign, headers(("ETag" = String))))
 )]
 async fn post_campaign_pause(store: Store, Path(campaign): Path<String>, call: Call<Nothing>) -> Answer {
@@ -156,7 +156,7 @@ async fn post_campaign_pause(store: Store, Path(campaign): Path<String>, call: C
 ///
 /// It goes on where it was paused.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", security(("key" = ["campaigns:write"])), params(("id" = CampaignId, Path)),
+    post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = CampaignId, Path)),
     responses((status = 200, description = "The campaign, going on.", body = Campaign, headers(("ETag" = String))))
 )]
 async fn post_campaign_resume(store: Store, Path(campaign): Path<String>, call: Call<Nothing>) -> Answer {
@@ -167,7 +167,7 @@ async fn post_campaign_resume(store: Store, Path(campaign): Path<String>, call: 
 ///
 /// For good. What has not left does not leave, though its client was chosen; what quiet hours hold back is such.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/cancel", tag = "campaigns", security(("key" = ["campaigns:write"])), params(("id" = CampaignId, Path)),
+    post, path = "/v1/campaigns/{id}/cancel", tag = "campaigns", params(("id" = CampaignId, Path)),
     responses((status = 200, description = "The campaign, cancelled.", body = Campaign, headers(("ETag" = String))))
 )]
 async fn post_campaign_cancel(store: Store, Path(campaign): Path<String>, call: Call<Nothing>) -> Answer {

@@ -19,14 +19,18 @@ use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_locations, post_location, get_location, put_location, list_resources, post_resource, get_resource, put_resource, list_services, post_service, get_service, put_service)
+    operations!(
+        target;
+        CatalogueRead => list_locations, get_location, list_resources, get_resource, list_services, get_service;
+        CatalogueWrite => post_location, put_location, post_resource, put_resource, post_service, put_service;
+    )
 }
 
 /// List locations
 ///
 /// Branches of the business.
 #[utoipa::path(
-    get, path = "/v1/locations", tag = "locations", security(("key" = ["catalogue:read"])), params(PageParameters),
+    get, path = "/v1/locations", tag = "locations", params(PageParameters),
     responses((status = 200, description = "A page of locations.", body = PageOf<Location>))
 )]
 async fn list_locations(
@@ -41,7 +45,7 @@ async fn list_locations(
 ///
 /// A branch of the business. Without a zone it has that of the business.
 #[utoipa::path(
-    post, path = "/v1/locations", tag = "locations", security(("key" = ["catalogue:write"])),
+    post, path = "/v1/locations", tag = "locations",
     request_body(content = LocationFields, example = json!({
         "name": "Chiado", "zone": "Europe/Lisbon", "address": "Rua Garrett 12, Lisboa", "map_url": "https://maps.example/aurora",
         "quiet_hours": { "from": "22:00", "until": "09:00" }, "manager_ids": [examples::STAFF]
@@ -56,7 +60,7 @@ async fn post_location(State(store): Store, call: Call<LocationFields>) -> Answe
 
 /// Get a location
 #[utoipa::path(
-    get, path = "/v1/locations/{id}", tag = "locations", security(("key" = ["catalogue:read"])), params(("id" = LocationId, Path)),
+    get, path = "/v1/locations/{id}", tag = "locations", params(("id" = LocationId, Path)),
     responses((status = 200, description = "The location.", body = Location, headers(("ETag" = String))))
 )]
 async fn get_location(State(store): Store, caller: Caller, Path(location): Path<String>) -> Answer {
@@ -69,7 +73,7 @@ async fn get_location(State(store): Store, caller: Caller, Path(location): Path<
 /// Sets everything of the location: what is left out is taken away. With `dry_run` nothing is written, and the answer says what would become of
 /// the messages of bookings ahead.
 #[utoipa::path(
-    put, path = "/v1/locations/{id}", tag = "locations", security(("key" = ["catalogue:write"])), params(("id" = LocationId, Path), How),
+    put, path = "/v1/locations/{id}", tag = "locations", params(("id" = LocationId, Path), How),
     request_body(content = LocationFields, example = json!({
         "name": "Chiado", "zone": "Europe/Lisbon", "address": "Rua Garrett 12, Lisboa", "map_url": "https://maps.example/aurora",
         "quiet_hours": { "from": "22:00", "until": "09:00" }, "manager_ids": [examples::STAFF]
@@ -100,7 +104,7 @@ async fn put_location(
 ///
 /// Specialists, equipment and rooms.
 #[utoipa::path(
-    get, path = "/v1/resources", tag = "resources", security(("key" = ["catalogue:read"])), params(PageParameters),
+    get, path = "/v1/resources", tag = "resources", params(PageParameters),
     responses((status = 200, description = "A page of resources.", body = PageOf<Resource>))
 )]
 async fn list_resources(
@@ -115,7 +119,7 @@ async fn list_resources(
 ///
 /// Whom or what bookings take up, at a location. It gets the rules that were set for every new resource.
 #[utoipa::path(
-    post, path = "/v1/resources", tag = "resources", security(("key" = ["catalogue:write"])),
+    post, path = "/v1/resources", tag = "resources",
     request_body(content = ResourceFields, example = json!({
         "location_id": examples::LOCATION, "name": "Marta", "kind": "specialist", "capacity": 1, "staff_ids": [examples::STAFF]
     })),
@@ -129,7 +133,7 @@ async fn post_resource(State(store): Store, call: Call<ResourceFields>) -> Answe
 
 /// Get a resource
 #[utoipa::path(
-    get, path = "/v1/resources/{id}", tag = "resources", security(("key" = ["catalogue:read"])), params(("id" = ResourceId, Path)),
+    get, path = "/v1/resources/{id}", tag = "resources", params(("id" = ResourceId, Path)),
     responses((status = 200, description = "The resource.", body = Resource, headers(("ETag" = String))))
 )]
 async fn get_resource(State(store): Store, caller: Caller, Path(resource): Path<String>) -> Answer {
@@ -141,7 +145,7 @@ async fn get_resource(State(store): Store, caller: Caller, Path(resource): Path<
 ///
 /// Sets everything of the resource but its own rules: what is left out is taken away.
 #[utoipa::path(
-    put, path = "/v1/resources/{id}", tag = "resources", security(("key" = ["catalogue:write"])), params(("id" = ResourceId, Path)),
+    put, path = "/v1/resources/{id}", tag = "resources", params(("id" = ResourceId, Path)),
     request_body(content = ResourceFields, example = json!({
         "location_id": examples::LOCATION, "name": "Marta", "kind": "specialist", "capacity": 1, "staff_ids": [examples::STAFF]
     })),
@@ -169,7 +173,7 @@ async fn put_resource(
 ///
 /// What is booked.
 #[utoipa::path(
-    get, path = "/v1/services", tag = "services", security(("key" = ["catalogue:read"])), params(PageParameters),
+    get, path = "/v1/services", tag = "services", params(PageParameters),
     responses((status = 200, description = "A page of services.", body = PageOf<Service>))
 )]
 async fn list_services(
@@ -184,7 +188,7 @@ async fn list_services(
 ///
 /// What is booked: how long a visit takes, its price, and after how long clients are invited again.
 #[utoipa::path(
-    post, path = "/v1/services", tag = "services", security(("key" = ["catalogue:write"])),
+    post, path = "/v1/services", tag = "services",
     request_body(content = ServiceFields, example = json!({
         "name": "Haircut", "duration_minutes": 45, "price": { "minor": 3500, "currency": "EUR" }, "rebooking_after": "28d"
     })),
@@ -197,7 +201,7 @@ async fn post_service(State(store): Store, call: Call<ServiceFields>) -> Answer 
 
 /// Get a service
 #[utoipa::path(
-    get, path = "/v1/services/{id}", tag = "services", security(("key" = ["catalogue:read"])), params(("id" = ServiceId, Path)),
+    get, path = "/v1/services/{id}", tag = "services", params(("id" = ServiceId, Path)),
     responses((status = 200, description = "The service.", body = Service, headers(("ETag" = String))))
 )]
 async fn get_service(State(store): Store, caller: Caller, Path(service): Path<String>) -> Answer {
@@ -209,7 +213,7 @@ async fn get_service(State(store): Store, caller: Caller, Path(service): Path<St
 ///
 /// Sets everything of the service: what is left out is taken away. Bookings that are made keep their end and their price.
 #[utoipa::path(
-    put, path = "/v1/services/{id}", tag = "services", security(("key" = ["catalogue:write"])), params(("id" = ServiceId, Path)),
+    put, path = "/v1/services/{id}", tag = "services", params(("id" = ServiceId, Path)),
     request_body(content = ServiceFields, example = json!({
         "name": "Haircut", "duration_minutes": 45, "price": { "minor": 3500, "currency": "EUR" }, "rebooking_after": "28d"
     })),

@@ -26,7 +26,11 @@ use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_clients, post_client, export_clients, import_clients, get_client, put_client, erase, get_erasure, post_device, delete_device, post_suppression, remove_suppression, list_suppressions)
+    operations!(
+        target;
+        ClientsRead => list_clients, export_clients, get_client, get_erasure, list_suppressions;
+        ClientsWrite => post_client, import_clients, put_client, erase, post_device, delete_device, post_suppression, remove_suppression;
+    )
 }
 
 /// Which clients are looked for: all, or those that fit one of these. A page may hold fewer than `limit`, and none, although more follow: one request
@@ -56,7 +60,7 @@ struct ClientParameters {
 ///
 /// Clients of the business, by id, but for those who were erased.
 #[utoipa::path(
-    get, path = "/v1/clients", tag = "clients", security(("key" = ["clients:read"])), params(ClientParameters),
+    get, path = "/v1/clients", tag = "clients", params(ClientParameters),
     responses((status = 200, description = "A page of clients.", body = PageOf<Client>))
 )]
 async fn list_clients(
@@ -97,7 +101,7 @@ struct SheetParameters {
 /// that a spreadsheet could take for a formula or a number, such as a phone, has an apostrophe in front, which an import takes away. Each page has
 /// the header; `Link` leads to the next.
 #[utoipa::path(
-    get, path = "/v1/clients.csv", tag = "clients", security(("key" = ["clients:read"])), params(SheetParameters),
+    get, path = "/v1/clients.csv", tag = "clients", params(SheetParameters),
     responses((
         status = 200, description = "A page of clients.", body = String, content_type = "text/csv",
         headers(("Link" = String, description = "Where the next page is, with `rel=\"next\"`; absent on the last.")),
@@ -134,7 +138,7 @@ struct Tried {
 /// and is made where nobody is found. What a line leaves empty stays as it is. Good lines are taken even where others are not: `errors` names those
 /// with line, column and what was expected. Importing the same again changes nothing.
 #[utoipa::path(
-    post, path = "/v1/clients/import", tag = "clients", security(("key" = ["clients:write"])), params(Tried),
+    post, path = "/v1/clients/import", tag = "clients", params(Tried),
     request_body(
         content = String, content_type = "text/csv",
         example = "name,phone,email,marketing_consent\r\nAna Martins,+351912345678,ana@example.com,yes\r\n"
@@ -156,7 +160,7 @@ async fn import_clients(
 /// On the client's request: what tells who it was goes, the counts stay. The card is reduced at once, and nobody is written to from then on; texts
 /// and addresses in the message log, the conversation, notes of bookings, tasks and kept answers follow within minutes. It cannot be taken back.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/erase", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/erase", tag = "clients", params(("id" = ClientId, Path)),
     responses((status = 202, description = "The erasure, begun.", body = Erasure))
 )]
 async fn erase(State(store): Store, Path(client): Path<String>, call: Call<Nothing>) -> Answer {
@@ -169,7 +173,7 @@ async fn erase(State(store): Store, Path(client): Path<String>, call: Call<Nothi
 ///
 /// How far it has come.
 #[utoipa::path(
-    get, path = "/v1/clients/{id}/erasure", tag = "clients", security(("key" = ["clients:read"])), params(("id" = ClientId, Path)),
+    get, path = "/v1/clients/{id}/erasure", tag = "clients", params(("id" = ClientId, Path)),
     responses((status = 200, description = "The erasure.", body = Erasure))
 )]
 async fn get_erasure(State(store): Store, caller: Caller, Path(client): Path<String>) -> Answer {
@@ -186,7 +190,7 @@ fn told(erasure: Erasure) -> Erasure {
 ///
 /// How a client is reached, and what is never sent. Without consent a client gets no campaigns, and everything else.
 #[utoipa::path(
-    post, path = "/v1/clients", tag = "clients", security(("key" = ["clients:write"])),
+    post, path = "/v1/clients", tag = "clients",
     request_body(content = ClientFields, example = json!({
         "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
         "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
@@ -200,7 +204,7 @@ async fn post_client(State(store): Store, call: Call<ClientFields>) -> Answer {
 
 /// Get a client
 #[utoipa::path(
-    get, path = "/v1/clients/{id}", tag = "clients", security(("key" = ["clients:read"])), params(("id" = ClientId, Path)),
+    get, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
     responses((status = 200, description = "The client.", body = Client, headers(("ETag" = String))))
 )]
 async fn get_client(State(store): Store, caller: Caller, Path(client): Path<String>) -> Answer {
@@ -213,7 +217,7 @@ async fn get_client(State(store): Store, caller: Caller, Path(client): Path<Stri
 /// Sets everything of the client but devices, the Telegram chat and suppressed addresses: what is left out is taken away. Messages that wait
 /// are planned anew.
 #[utoipa::path(
-    put, path = "/v1/clients/{id}", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
+    put, path = "/v1/clients/{id}", tag = "clients", params(("id" = ClientId, Path)),
     request_body(content = ClientFields, example = json!({
         "name": "Ana Martins", "phone": "+351912345678", "email": "ana@example.com", "locale": "en", "zone": "Europe/Lisbon",
         "bans": { "channels": ["whatsapp"], "types": ["review_request"] }, "marketing_consent": true
@@ -229,7 +233,7 @@ async fn put_client(State(store): Store, Path(client): Path<String>, call: Call<
 ///
 /// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/devices", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/devices", tag = "clients", params(("id" = ClientId, Path)),
     request_body(content = DeviceFields, example = json!({ "platform": "fcm", "token": examples::DEVICE_TOKEN })),
     responses((status = 200, description = "The client, with the device.", body = Client, headers(("ETag" = String))))
 )]
@@ -247,7 +251,7 @@ async fn post_device(State(store): Store, Path(client): Path<String>, call: Call
 ///
 /// It gets no push messages any more.
 #[utoipa::path(
-    delete, path = "/v1/clients/{id}/devices/{device}", tag = "clients", security(("key" = ["clients:write"])),
+    delete, path = "/v1/clients/{id}/devices/{device}", tag = "clients",
     params(("id" = ClientId, Path), ("device" = DeviceId, Path)),
     responses((status = 200, description = "The client, without the device.", body = Client, headers(("ETag" = String))))
 )]
@@ -267,7 +271,7 @@ async fn delete_device(
 ///
 /// The client's present address on a channel must not be written to any more, whatever anybody sets.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/suppressions", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/suppressions", tag = "clients", params(("id" = ClientId, Path)),
     request_body(content = SuppressionFields, example = json!({ "channel": "sms", "cause": "stop" })),
     responses((status = 200, description = "The client, with the suppression.", body = Client, headers(("ETag" = String))))
 )]
@@ -285,7 +289,7 @@ async fn post_suppression(
 ///
 /// The client's present address on a channel may be written to again.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/suppressions/remove", tag = "clients", security(("key" = ["clients:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/suppressions/remove", tag = "clients", params(("id" = ClientId, Path)),
     request_body(content = SuppressionEnd, example = json!({ "channel": "sms" })),
     responses((status = 200, description = "The client, without the suppression.", body = Client, headers(("ETag" = String))))
 )]
@@ -320,7 +324,7 @@ struct SuppressionParameters {
 /// Clients with addresses that must not be written to, by id. A page may hold fewer than `limit`, and none, although more follow: one request looks
 /// at 1,000 clients or some more.
 #[utoipa::path(
-    get, path = "/v1/suppressions", tag = "clients", security(("key" = ["clients:read"])), params(SuppressionParameters),
+    get, path = "/v1/suppressions", tag = "clients", params(SuppressionParameters),
     responses((status = 200, description = "A page of clients.", body = PageOf<SuppressedClient>))
 )]
 async fn list_suppressions(

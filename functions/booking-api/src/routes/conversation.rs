@@ -24,14 +24,19 @@ use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_conversation, post_answer, post_invitation, put_bot)
+    operations!(
+        target;
+        MessagesRead => list_conversation;
+        MessagesWrite => post_answer, post_invitation;
+        SettingsWrite => put_bot;
+    )
 }
 
 /// List a conversation
 ///
 /// What a client and the business have written to each other by sms and messengers, the latest first.
 #[utoipa::path(
-    get, path = "/v1/clients/{id}/conversation", tag = "conversations", security(("key" = ["messages:read"])),
+    get, path = "/v1/clients/{id}/conversation", tag = "conversations",
     params(
         ("id" = ClientId, Path),
         ("cursor" = Option<String>, Query, description = "What the page before gave as `next`.", pattern = "^[0-9A-Za-z:.-]+#[0-9A-Za-z_-]{1,64}$"),
@@ -68,7 +73,7 @@ fn is_place(cursor: &str) -> bool {
 ///
 /// By sms, WhatsApp or Telegram. WhatsApp takes an answer for 24 hours after the client has written.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/conversation", tag = "conversations", security(("key" = ["messages:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/conversation", tag = "conversations", params(("id" = ClientId, Path)),
     request_body(content = AnswerFields, example = json!({
         "channel": "sms", "text": "Yes, you can bring your dog.", "booking_id": examples::BOOKING
     })),
@@ -85,7 +90,7 @@ async fn post_answer(State(store): Store, Path(client): Path<String>, call: Call
 ///
 /// A link by which the client begins a chat with the business's bot. It holds for a week, once.
 #[utoipa::path(
-    post, path = "/v1/clients/{id}/telegram-invitation", tag = "conversations", security(("key" = ["messages:write"])), params(("id" = ClientId, Path)),
+    post, path = "/v1/clients/{id}/telegram-invitation", tag = "conversations", params(("id" = ClientId, Path)),
     responses((status = 200, description = "The link.", body = Invited, headers(("ETag" = String))))
 )]
 async fn post_invitation(State(store): Store, Path(client): Path<String>, call: Call<Nothing>) -> Answer {
@@ -118,7 +123,7 @@ struct Bot {
 ///
 /// The business's own bot. The answer is what Telegram's `setWebhook` needs to be told; each call makes a new secret.
 #[utoipa::path(
-    put, path = "/v1/telegram-bot", tag = "conversations", security(("key" = ["settings:write"])),
+    put, path = "/v1/telegram-bot", tag = "conversations",
     request_body(content = BotFields, example = json!({
         "name": "aurora_salon_bot", "token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
     })),

@@ -15,14 +15,17 @@ use crate::call::Call;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; post_image)
+    operations!(
+        target;
+        SettingsWrite => post_image;
+    )
 }
 
 /// Upload an image
 ///
 /// Allows the upload of one image for an information block of e-mails. `PUT` the file to `upload_url`; from then on it is at `url`.
 #[utoipa::path(
-    post, path = "/v1/images", tag = "templates", security(("key" = ["settings:write"])),
+    post, path = "/v1/images", tag = "templates",
     request_body(content = NewImage, example = json!({ "content_type": "image/png", "bytes": 20480 })),
     responses((status = 201, description = "Where to put the image, and where it will be.", body = ImageUpload))
 )]

@@ -24,7 +24,10 @@ use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_messages, export_messages, list_client_messages, get_spending)
+    operations!(
+        target;
+        MessagesRead => list_messages, export_messages, list_client_messages, get_spending;
+    )
 }
 
 /// Which messages are looked for: all that fit what is given. A page may hold fewer than `limit`, and none, although more follow: one request looks
@@ -100,7 +103,7 @@ async fn found(
 ///
 /// What was sent, is planned and was withheld, the latest due first, each with its text, what became of it, and why.
 #[utoipa::path(
-    get, path = "/v1/messages", tag = "messages", security(("key" = ["messages:read"])), params(LogParameters),
+    get, path = "/v1/messages", tag = "messages", params(LogParameters),
     responses((status = 200, description = "A page of messages.", body = PageOf<Message>))
 )]
 async fn list_messages(
@@ -117,7 +120,7 @@ async fn list_messages(
 /// The same as CSV (RFC 4180, UTF-8 behind a byte order mark): instants in UTC, the cost of sms in thousandths of a minor unit. A cell that a
 /// spreadsheet could take for a formula or a number, such as a phone, has an apostrophe in front. Each page has the header; `Link` leads to the next.
 #[utoipa::path(
-    get, path = "/v1/messages.csv", tag = "messages", security(("key" = ["messages:read"])), params(LogParameters),
+    get, path = "/v1/messages.csv", tag = "messages", params(LogParameters),
     responses((
         status = 200, description = "A page of messages.", body = String, content_type = "text/csv",
         headers(("Link" = String, description = "Where the next page is, with `rel=\"next\"`; absent on the last.")),
@@ -153,7 +156,7 @@ struct ClientLogParameters {
 ///
 /// What was sent to a client, is planned and was withheld, the latest due first. `GET /v1/messages?client_id=…` takes filters too.
 #[utoipa::path(
-    get, path = "/v1/clients/{id}/messages", tag = "messages", security(("key" = ["messages:read"])), params(("id" = ClientId, Path), ClientLogParameters),
+    get, path = "/v1/clients/{id}/messages", tag = "messages", params(("id" = ClientId, Path), ClientLogParameters),
     responses((status = 200, description = "A page of messages.", body = PageOf<Message>))
 )]
 async fn list_client_messages(
@@ -188,7 +191,7 @@ struct SpendingParameters {
 /// What was spent on the messages that are due in a month, and what those that are planned will cost with the texts, addresses and prices there are
 /// now, for each type and channel. One request counts 1,000 messages or some more: where `complete` is false, `next` goes on, and the answers add up.
 #[utoipa::path(
-    get, path = "/v1/spending", tag = "messages", security(("key" = ["messages:read"])), params(SpendingParameters),
+    get, path = "/v1/spending", tag = "messages", params(SpendingParameters),
     responses((status = 200, description = "What the month costs.", body = Spending))
 )]
 async fn get_spending(

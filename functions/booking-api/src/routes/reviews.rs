@@ -13,14 +13,18 @@ use crate::call::{Call, Caller, Parameters};
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_reviews, get_review, rotate_keys_of_links)
+    operations!(
+        target;
+        BookingsRead => list_reviews, get_review;
+        KeysWrite => rotate_keys_of_links;
+    )
 }
 
 /// List reviews
 ///
 /// What clients have said of their visits, the latest visit first.
 #[utoipa::path(
-    get, path = "/v1/reviews", tag = "reviews", security(("key" = ["bookings:read"])), params(PageParameters),
+    get, path = "/v1/reviews", tag = "reviews", params(PageParameters),
     responses((status = 200, description = "A page of reviews.", body = PageOf<Review>))
 )]
 async fn list_reviews(
@@ -33,7 +37,7 @@ async fn list_reviews(
 
 /// Get a review
 #[utoipa::path(
-    get, path = "/v1/reviews/{id}", tag = "reviews", security(("key" = ["bookings:read"])),
+    get, path = "/v1/reviews/{id}", tag = "reviews",
     params(("id" = ReviewId, Path)),
     responses((status = 200, description = "The review.", body = Review, headers(("ETag" = String))))
 )]
@@ -46,7 +50,7 @@ async fn get_review(State(store): Store, caller: Caller, Path(review): Path<Stri
 /// Links to clients' own pages are signed with a new key from now on. Those that have left go on opening for as long as they would have, unless the
 /// older keys are forgotten.
 #[utoipa::path(
-    post, path = "/v1/link-keys/rotate", tag = "link-keys", security(("key" = ["keys:write"])),
+    post, path = "/v1/link-keys/rotate", tag = "link-keys",
     request_body(content = LinkKeysRotation, example = json!({ "forget_older": false })),
     responses((status = 200, description = "The keys there are, without their secrets.", body = ShownLinkKeys, headers(("ETag" = String))))
 )]

@@ -13,14 +13,17 @@ use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; post_series)
+    operations!(
+        target;
+        BookingsWrite => post_series;
+    )
 }
 
 /// Make a series
 ///
 /// Bookings that repeat every so many days at the same wall time: all of them or none. One notice tells of all; each has reminders of its own.
 #[utoipa::path(
-    post, path = "/v1/series", tag = "bookings", security(("key" = ["bookings:write"])),
+    post, path = "/v1/series", tag = "bookings",
     request_body(content = NewSeries, example = json!({
         "location_id": examples::LOCATION, "resource_id": examples::RESOURCE, "service_id": examples::SERVICE,
         "client_ids": [examples::CLIENT], "start": "2027-03-02T10:00", "source": "staff", "every": "7d", "count": 4

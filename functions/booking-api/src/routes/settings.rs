@@ -16,6 +16,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
+use domain::access::Scope::{SettingsRead, SettingsWrite};
 use domain::business::Business;
 use domain::ids::ResourceId;
 use domain::notification_type::NotificationType;
@@ -33,7 +34,11 @@ use crate::operations::{In, Target, Under, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    let target = operations!(target; get_business, patch_business, get_rollout);
+    let target = operations!(
+        target;
+        SettingsRead => get_business, get_rollout;
+        SettingsWrite => patch_business;
+    );
     let target = rules_under::<OfBusiness, T>(target);
     let target = rules_under::<OfKind, T>(target);
     rules_under::<OfResource, T>(target)
@@ -41,10 +46,10 @@ pub fn operations<T: Target>(target: T) -> T {
 
 /// The operations on rules, under one of the scopes that have some.
 fn rules_under<S: Under, T: Target>(target: T) -> T {
-    let target = target.operation::<In<S, __path_get_rules>, _, _>(get_rules);
-    let target = target.operation::<In<S, __path_get_rule>, _, _>(get_rule);
-    let target = target.operation::<In<S, __path_put_rule>, _, _>(put_rule);
-    target.operation::<In<S, __path_reset_rule>, _, _>(reset_rule)
+    let target = target.operation::<In<S, __path_get_rules>, _, _>(SettingsRead, get_rules);
+    let target = target.operation::<In<S, __path_get_rule>, _, _>(SettingsRead, get_rule);
+    let target = target.operation::<In<S, __path_put_rule>, _, _>(SettingsWrite, put_rule);
+    target.operation::<In<S, __path_reset_rule>, _, _>(SettingsWrite, reset_rule)
 }
 
 // ------------------------------------------------------------------ changes
@@ -110,7 +115,7 @@ pub(super) enum Changed {
 ///
 /// Name, zone, language, sms option and limits, WhatsApp templates, quiet hours, automatic no-show.
 #[utoipa::path(
-    get, path = "/v1/business", tag = "business", security(("key" = ["settings:read"])),
+    get, path = "/v1/business", tag = "business",
     responses((status = 200, description = "The business.", body = Business, headers(("ETag" = String))))
 )]
 async fn get_business(State(store): Store, caller: Caller) -> Answer {
@@ -122,7 +127,7 @@ async fn get_business(State(store): Store, caller: Caller) -> Answer {
 /// What is left out stays as it is; what can be without is taken away by null. With `dry_run` nothing is written, and the answer says what
 /// would become of the messages of bookings ahead.
 #[utoipa::path(
-    patch, path = "/v1/business", tag = "business", security(("key" = ["settings:write"])), params(How),
+    patch, path = "/v1/business", tag = "business", params(How),
     request_body(content = BusinessPatch, example = json!({
         "sms_enabled": true, "signature": "Salon Aurora, Chiado", "quiet_hours": { "from": "22:00", "until": "09:00" },
         "sms_prices": [{ "prefix": "+351", "per_thousand": { "minor": 3500, "currency": "EUR" } }],
@@ -154,7 +159,7 @@ async fn patch_business(
 ///
 /// How far the last change of settings for all upcoming bookings has come.
 #[utoipa::path(
-    get, path = "/v1/rollout", tag = "business", security(("key" = ["settings:read"])),
+    get, path = "/v1/rollout", tag = "business",
     responses(
         (status = 200, description = "The rollout.", body = Rollout, headers(("ETag" = String))),
         (status = 404, description = "There has been none.", body = Problem, content_type = "application/problem+json")
@@ -257,7 +262,7 @@ impl Named {
 ///
 /// For every notification type the rule that prevails for bookings made from now on, and where it comes from.
 #[utoipa::path(
-    get, path = "/rules", tag = "rules", security(("key" = ["settings:read"])),
+    get, path = "/rules", tag = "rules",
     responses((status = 200, description = "The rules.", body = PrevailingRules, headers(("ETag" = String))))
 )]
 async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer {
@@ -269,7 +274,7 @@ async fn get_rules(State(store): Store, caller: Caller, named: Named) -> Answer 
 ///
 /// When a notification type goes out, and on which channels.
 #[utoipa::path(
-    get, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path, example = "reminder")),
+    get, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path, example = "reminder")),
     responses((status = 200, description = "The rule.", body = Rule, headers(("ETag" = String))))
 )]
 async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
@@ -285,7 +290,7 @@ async fn get_rule(State(store): Store, caller: Caller, named: Named) -> Answer {
 /// Makes a new version of the rules, for bookings made from now on, or with `apply=all_upcoming` for those too that are ahead. With
 /// `dry_run` nothing is written, and the answer says what would become of the messages of bookings ahead.
 #[utoipa::path(
-    put, path = "/rules/{type}", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder"), How),
+    put, path = "/rules/{type}", tag = "rules", params(("type" = NotificationType, Path, example = "reminder"), How),
     request_body(content = Rule, example = json!({
         "enabled": true, "steps": [
             { "timing": "24h before start", "channels": ["push", "email"] },
@@ -311,7 +316,7 @@ async fn put_rule(
 ///
 /// "Set default": what holds without the rule holds again.
 #[utoipa::path(
-    post, path = "/rules/{type}/reset", tag = "rules", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder"), How),
+    post, path = "/rules/{type}/reset", tag = "rules", params(("type" = NotificationType, Path, example = "reminder"), How),
     responses((status = 200, description = "The rule that prevails now; or what the change would do.", body = Either<Rule, Preview>, headers(("ETag" = String))))
 )]
 async fn reset_rule(

@@ -13,14 +13,18 @@ use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_staff, post_staff, get_staff, put_staff, post_staff_device, delete_staff_device)
+    operations!(
+        target;
+        CatalogueRead => list_staff, get_staff;
+        CatalogueWrite => post_staff, put_staff, post_staff_device, delete_staff_device;
+    )
 }
 
 /// List staff
 ///
 /// Who is told about bookings on the business's side.
 #[utoipa::path(
-    get, path = "/v1/staff", tag = "staff", security(("key" = ["catalogue:read"])), params(PageParameters),
+    get, path = "/v1/staff", tag = "staff", params(PageParameters),
     responses((status = 200, description = "A page of staff.", body = PageOf<StaffMember>))
 )]
 async fn list_staff(
@@ -35,7 +39,7 @@ async fn list_staff(
 ///
 /// Resources name the staff who serve with them, locations their managers.
 #[utoipa::path(
-    post, path = "/v1/staff", tag = "staff", security(("key" = ["catalogue:write"])),
+    post, path = "/v1/staff", tag = "staff",
     request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
     responses((status = 201, description = "The staff member, made.", body = StaffMember, headers(("ETag" = String), ("Location" = String))))
 )]
@@ -46,7 +50,7 @@ async fn post_staff(State(store): Store, call: Call<StaffFields>) -> Answer {
 
 /// Get a staff member
 #[utoipa::path(
-    get, path = "/v1/staff/{id}", tag = "staff", security(("key" = ["catalogue:read"])), params(("id" = StaffId, Path)),
+    get, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
     responses((status = 200, description = "The staff member.", body = StaffMember, headers(("ETag" = String))))
 )]
 async fn get_staff(State(store): Store, caller: Caller, Path(staff): Path<String>) -> Answer {
@@ -58,7 +62,7 @@ async fn get_staff(State(store): Store, caller: Caller, Path(staff): Path<String
 ///
 /// Sets everything of the staff member but the devices: what is left out is taken away.
 #[utoipa::path(
-    put, path = "/v1/staff/{id}", tag = "staff", security(("key" = ["catalogue:write"])), params(("id" = StaffId, Path)),
+    put, path = "/v1/staff/{id}", tag = "staff", params(("id" = StaffId, Path)),
     request_body(content = StaffFields, example = json!({ "name": "Marta Sousa", "phone": "+351912345670", "email": "marta@salon.example", "locale": "en" })),
     responses((status = 200, description = "The staff member, changed.", body = StaffMember, headers(("ETag" = String))))
 )]
@@ -79,7 +83,7 @@ async fn put_staff(State(store): Store, Path(staff): Path<String>, call: Call<St
 ///
 /// A phone or tablet that can receive push messages; at most 20. One that is known already stays as it is.
 #[utoipa::path(
-    post, path = "/v1/staff/{id}/devices", tag = "staff", security(("key" = ["catalogue:write"])), params(("id" = StaffId, Path)),
+    post, path = "/v1/staff/{id}/devices", tag = "staff", params(("id" = StaffId, Path)),
     request_body(content = DeviceFields, example = json!({ "platform": "apns", "token": examples::DEVICE_TOKEN })),
     responses((status = 200, description = "The staff member, with the device.", body = StaffMember, headers(("ETag" = String))))
 )]
@@ -104,7 +108,7 @@ async fn post_staff_device(
 ///
 /// It gets no push messages any more.
 #[utoipa::path(
-    delete, path = "/v1/staff/{id}/devices/{device}", tag = "staff", security(("key" = ["catalogue:write"])),
+    delete, path = "/v1/staff/{id}/devices/{device}", tag = "staff",
     params(("id" = StaffId, Path), ("device" = DeviceId, Path)),
     responses((status = 200, description = "The staff member, without the device.", body = StaffMember, headers(("ETag" = String))))
 )]

@@ -18,7 +18,11 @@ use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_tasks, get_task, close, assign)
+    operations!(
+        target;
+        TasksRead => list_tasks, get_task;
+        TasksWrite => close, assign;
+    )
 }
 
 /// Which tasks are looked for: all that fit what is given. A page may hold fewer than `limit`, and none, although more follow: one request looks at
@@ -48,7 +52,7 @@ struct TaskParameters {
 ///
 /// Tasks of the business, by id. What was closed is forgotten after the months that the stack's `RetentionMonths` says, 13 without it.
 #[utoipa::path(
-    get, path = "/v1/tasks", tag = "tasks", security(("key" = ["tasks:read"])), params(TaskParameters),
+    get, path = "/v1/tasks", tag = "tasks", params(TaskParameters),
     responses((status = 200, description = "A page of tasks.", body = PageOf<Task>))
 )]
 async fn list_tasks(
@@ -65,7 +69,7 @@ async fn list_tasks(
 
 /// Get a task
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks", security(("key" = ["tasks:read"])), params(("id" = TaskId, Path)),
+    get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = TaskId, Path)),
     responses((status = 200, description = "The task.", body = Task, headers(("ETag" = String))))
 )]
 async fn get_task(State(store): Store, caller: Caller, Path(task): Path<String>) -> Answer {
@@ -76,7 +80,7 @@ async fn get_task(State(store): Store, caller: Caller, Path(task): Path<String>)
 ///
 /// With what came of it. Closing it again with the same outcome does nothing.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/close", tag = "tasks", security(("key" = ["tasks:write"])), params(("id" = TaskId, Path)),
+    post, path = "/v1/tasks/{id}/close", tag = "tasks", params(("id" = TaskId, Path)),
     request_body(content = CloseFields, example = json!({ "outcome": "done" })),
     responses((status = 200, description = "The task, closed.", body = Task, headers(("ETag" = String))))
 )]
@@ -89,7 +93,7 @@ async fn close(State(store): Store, Path(task): Path<String>, call: Call<CloseFi
 ///
 /// Says who of the staff looks at it; null takes it from whoever has it. A closed task is nobody's to look at.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/assign", tag = "tasks", security(("key" = ["tasks:write"])), params(("id" = TaskId, Path)),
+    post, path = "/v1/tasks/{id}/assign", tag = "tasks", params(("id" = TaskId, Path)),
     request_body(content = AssignFields, example = json!({ "staff_id": examples::STAFF })),
     responses((status = 200, description = "The task, assigned.", body = Task, headers(("ETag" = String))))
 )]

@@ -18,7 +18,11 @@ use crate::operations::{Target, operations};
 use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; get_templates, put_templates, reset_templates, get_variables, post_preview)
+    operations!(
+        target;
+        SettingsRead => get_templates, get_variables, post_preview;
+        SettingsWrite => put_templates, reset_templates;
+    )
 }
 
 fn of_type(kind: &str) -> Result<NotificationType, Problem> {
@@ -29,7 +33,7 @@ fn of_type(kind: &str) -> Result<NotificationType, Problem> {
 ///
 /// What the business has changed of the texts of a notification type; what is not there is as we deliver it.
 #[utoipa::path(
-    get, path = "/v1/templates/{type}", tag = "templates", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path, example = "reminder")),
+    get, path = "/v1/templates/{type}", tag = "templates", params(("type" = NotificationType, Path, example = "reminder")),
     responses((status = 200, description = "The templates.", body = Templates, headers(("ETag" = String))))
 )]
 async fn get_templates(State(store): Store, caller: Caller, Path(kind): Path<String>) -> Answer {
@@ -41,7 +45,7 @@ async fn get_templates(State(store): Store, caller: Caller, Path(kind): Path<Str
 ///
 /// Own texts for every channel but e-mail, and information blocks for that. A text that cannot be filled is refused with line and column.
 #[utoipa::path(
-    put, path = "/v1/templates/{type}", tag = "templates", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder")),
+    put, path = "/v1/templates/{type}", tag = "templates", params(("type" = NotificationType, Path, example = "reminder")),
     request_body(content = TemplatesFields, example = json!({
         "texts": [{ "channel": "sms", "locale": "en", "text": "{{ client.name }}, see you {{ booking.date }} at {{ booking.time }}. {{ business.name }}" }],
         "blocks": [{ "locale": "en", "text": "Parking is free.", "link": { "label": "How to find us", "url": "https://salon.example/map" } }]
@@ -56,7 +60,7 @@ async fn put_templates(State(store): Store, Path(kind): Path<String>, call: Call
 ///
 /// "Set default": our texts hold again.
 #[utoipa::path(
-    post, path = "/v1/templates/{type}/reset", tag = "templates", security(("key" = ["settings:write"])), params(("type" = NotificationType, Path, example = "reminder")),
+    post, path = "/v1/templates/{type}/reset", tag = "templates", params(("type" = NotificationType, Path, example = "reminder")),
     responses((status = 200, description = "The templates, none.", body = Templates, headers(("ETag" = String))))
 )]
 async fn reset_templates(State(store): Store, Path(kind): Path<String>, call: Call<Nothing>) -> Answer {
@@ -85,7 +89,7 @@ struct Variables {
 ///
 /// What may stand in its texts, with what each says in the sample data.
 #[utoipa::path(
-    get, path = "/v1/templates/{type}/variables", tag = "templates", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path, example = "reminder"), Language),
+    get, path = "/v1/templates/{type}/variables", tag = "templates", params(("type" = NotificationType, Path, example = "reminder"), Language),
     responses((status = 200, description = "The variables.", body = Variables))
 )]
 async fn get_variables(
@@ -100,7 +104,7 @@ async fn get_variables(
 ///
 /// What a text says, saved or not, with the values of a booking or with sample values; and what an sms costs.
 #[utoipa::path(
-    post, path = "/v1/templates/{type}/preview", tag = "templates", security(("key" = ["settings:read"])), params(("type" = NotificationType, Path, example = "reminder")),
+    post, path = "/v1/templates/{type}/preview", tag = "templates", params(("type" = NotificationType, Path, example = "reminder")),
     request_body(content = PreviewFields, example = json!({ "channel": "sms", "locale": "en", "text": "See you {{ booking.date }}, {{ client.name }}!" })),
     responses((status = 200, description = "The text, filled.", body = Shown))
 )]

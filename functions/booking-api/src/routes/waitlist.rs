@@ -15,14 +15,18 @@ use crate::examples;
 use crate::operations::{Target, operations};
 
 pub fn operations<T: Target>(target: T) -> T {
-    operations!(target; list_entries, post_entry, get_entry, close_entry, accept_entry)
+    operations!(
+        target;
+        BookingsRead => list_entries, get_entry;
+        BookingsWrite => post_entry, close_entry, accept_entry;
+    )
 }
 
 /// List places on the waitlist
 ///
 /// Every place on it, by id: who came first is first.
 #[utoipa::path(
-    get, path = "/v1/waitlist", tag = "waitlist", security(("key" = ["bookings:read"])), params(PageParameters),
+    get, path = "/v1/waitlist", tag = "waitlist", params(PageParameters),
     responses((status = 200, description = "A page of places on the waitlist.", body = PageOf<WaitlistEntry>))
 )]
 async fn list_entries(
@@ -37,7 +41,7 @@ async fn list_entries(
 ///
 /// A client waits for a time. One that comes free is offered to one after the other, and held for each.
 #[utoipa::path(
-    post, path = "/v1/waitlist", tag = "waitlist", security(("key" = ["bookings:write"])),
+    post, path = "/v1/waitlist", tag = "waitlist",
     request_body(content = WaitlistFields, example = json!({
         "client_id": examples::CLIENT, "location_id": examples::LOCATION, "service_id": examples::SERVICE,
         "from": "2027-03-02T09:00", "until": "2027-03-02T18:00"
@@ -52,7 +56,7 @@ async fn post_entry(State(store): Store, call: Call<WaitlistFields>) -> Answer {
 
 /// Get a place on the waitlist
 #[utoipa::path(
-    get, path = "/v1/waitlist/{id}", tag = "waitlist", security(("key" = ["bookings:read"])), params(("id" = WaitlistEntryId, Path)),
+    get, path = "/v1/waitlist/{id}", tag = "waitlist", params(("id" = WaitlistEntryId, Path)),
     responses((status = 200, description = "The place on the waitlist.", body = WaitlistEntry, headers(("ETag" = String))))
 )]
 async fn get_entry(State(store): Store, caller: Caller, Path(entry): Path<String>) -> Answer {
@@ -64,7 +68,7 @@ async fn get_entry(State(store): Store, caller: Caller, Path(entry): Path<String
 ///
 /// Gives the place up. A time that is held for it goes to the next in turn.
 #[utoipa::path(
-    post, path = "/v1/waitlist/{id}/close", tag = "waitlist", security(("key" = ["bookings:write"])), params(("id" = WaitlistEntryId, Path)),
+    post, path = "/v1/waitlist/{id}/close", tag = "waitlist", params(("id" = WaitlistEntryId, Path)),
     responses((status = 200, description = "The place on the waitlist, closed.", body = WaitlistEntry, headers(("ETag" = String))))
 )]
 async fn close_entry(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {
@@ -77,7 +81,7 @@ async fn close_entry(State(store): Store, Path(entry): Path<String>, call: Call<
 ///
 /// Books the time that is held for this place.
 #[utoipa::path(
-    post, path = "/v1/waitlist/{id}/accept", tag = "waitlist", security(("key" = ["bookings:write"])), params(("id" = WaitlistEntryId, Path)),
+    post, path = "/v1/waitlist/{id}/accept", tag = "waitlist", params(("id" = WaitlistEntryId, Path)),
     responses((status = 201, description = "The booking, made.", body = Booking, headers(("ETag" = String), ("Location" = String))))
 )]
 async fn accept_entry(State(store): Store, Path(entry): Path<String>, call: Call<Nothing>) -> Answer {

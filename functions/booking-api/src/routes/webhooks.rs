@@ -24,8 +24,9 @@ use crate::problem::Problem;
 
 pub fn operations<T: Target>(target: T) -> T {
     operations!(
-        target; list_webhooks, post_webhook, get_webhook, patch_webhook, delete_webhook, rotate_secret,
-        test_webhook, list_deliveries, get_delivery, retry_delivery
+        target;
+        WebhooksRead => list_webhooks, get_webhook, list_deliveries, get_delivery;
+        WebhooksWrite => post_webhook, patch_webhook, delete_webhook, rotate_secret, test_webhook, retry_delivery;
     )
 }
 
@@ -33,7 +34,7 @@ pub fn operations<T: Target>(target: T) -> T {
 ///
 /// All of them, in the order in which they were made: a business has at most ten.
 #[utoipa::path(
-    get, path = "/v1/webhooks", tag = "webhooks", security(("key" = ["webhooks:read"])),
+    get, path = "/v1/webhooks", tag = "webhooks",
     responses((status = 200, description = "The webhooks.", body = PageOf<WebhookView>))
 )]
 async fn list_webhooks(State(store): Store, caller: Caller) -> Answer {
@@ -46,7 +47,7 @@ async fn list_webhooks(State(store): Store, caller: Caller) -> Answer {
 /// From now on the events it wants are posted to its URL, signed as Standard Webhooks asks. The answer says the secret they are signed with, which
 /// is not shown again.
 #[utoipa::path(
-    post, path = "/v1/webhooks", tag = "webhooks", security(("key" = ["webhooks:write"])),
+    post, path = "/v1/webhooks", tag = "webhooks",
     request_body(content = WebhookFields, example = json!({
         "url": "https://crm.example.com/hooks/bookings", "types": ["booking.*", "task.created"], "description": "The CRM"
     })),
@@ -59,7 +60,7 @@ async fn post_webhook(State(store): Store, call: Call<WebhookFields>) -> Answer 
 
 /// Get a webhook
 #[utoipa::path(
-    get, path = "/v1/webhooks/{id}", tag = "webhooks", security(("key" = ["webhooks:read"])),
+    get, path = "/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = WebhookId, Path)),
     responses((status = 200, description = "The webhook.", body = WebhookView, headers(("ETag" = String))))
 )]
@@ -73,7 +74,7 @@ async fn get_webhook(State(store): Store, caller: Caller, Path(webhook): Path<St
 /// What is absent stays as it is. One that was switched off, because nothing had arrived there for five days or it answered 410, is switched on again
 /// by `"enabled": true`.
 #[utoipa::path(
-    patch, path = "/v1/webhooks/{id}", tag = "webhooks", security(("key" = ["webhooks:write"])),
+    patch, path = "/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = WebhookId, Path)),
     request_body(content = WebhookPatch, example = json!({ "enabled": true })),
     responses((status = 200, description = "The webhook.", body = WebhookView, headers(("ETag" = String))))
@@ -88,7 +89,7 @@ async fn patch_webhook(State(store): Store, Path(webhook): Path<String>, call: C
 ///
 /// What is on its way there is posted no more.
 #[utoipa::path(
-    delete, path = "/v1/webhooks/{id}", tag = "webhooks", security(("key" = ["webhooks:write"])),
+    delete, path = "/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = WebhookId, Path)),
     responses((status = 204, description = "It is gone."))
 )]
@@ -101,7 +102,7 @@ async fn delete_webhook(State(store): Store, Path(webhook): Path<String>, call: 
 ///
 /// The answer says the new one. For 24 hours more, posts are signed with the one before too.
 #[utoipa::path(
-    post, path = "/v1/webhooks/{id}/rotate-secret", tag = "webhooks", security(("key" = ["webhooks:write"])),
+    post, path = "/v1/webhooks/{id}/rotate-secret", tag = "webhooks",
     params(("id" = WebhookId, Path)),
     responses((status = 200, description = "The webhook, with its new secret.", body = WebhookView, headers(("ETag" = String))))
 )]
@@ -114,7 +115,7 @@ async fn rotate_secret(State(store): Store, Path(webhook): Path<String>, call: C
 ///
 /// Posts an event `webhook.test` there. What comes of it is seen at the delivery that is answered.
 #[utoipa::path(
-    post, path = "/v1/webhooks/{id}/test", tag = "webhooks", security(("key" = ["webhooks:write"])),
+    post, path = "/v1/webhooks/{id}/test", tag = "webhooks",
     params(("id" = WebhookId, Path)),
     responses((status = 201, description = "The delivery.", body = Delivery, headers(("ETag" = String), ("Location" = String))))
 )]
@@ -128,7 +129,7 @@ async fn test_webhook(State(store): Store, Path(webhook): Path<String>, call: Ca
 ///
 /// What was posted to a webhook in the last 30 days and how it was taken, and what is to be posted, the latest first.
 #[utoipa::path(
-    get, path = "/v1/webhooks/{id}/deliveries", tag = "webhooks", security(("key" = ["webhooks:read"])),
+    get, path = "/v1/webhooks/{id}/deliveries", tag = "webhooks",
     params(("id" = WebhookId, Path), PageParameters),
     responses((status = 200, description = "A page of deliveries.", body = PageOf<Delivery>))
 )]
@@ -152,7 +153,7 @@ async fn list_deliveries(
 
 /// Get a delivery
 #[utoipa::path(
-    get, path = "/v1/webhooks/{id}/deliveries/{delivery_id}", tag = "webhooks", security(("key" = ["webhooks:read"])),
+    get, path = "/v1/webhooks/{id}/deliveries/{delivery_id}", tag = "webhooks",
     params(("id" = WebhookId, Path), ("delivery_id" = DeliveryId, Path)),
     responses((status = 200, description = "The delivery.", body = Delivery, headers(("ETag" = String))))
 )]
@@ -171,7 +172,6 @@ async fn get_delivery(
 /// Whatever came of it before: with the same `webhook-id`, so that whoever has it knows.
 #[utoipa::path(
     post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/retry", tag = "webhooks",
-    security(("key" = ["webhooks:write"])),
     params(("id" = WebhookId, Path), ("delivery_id" = DeliveryId, Path)),
     responses((status = 200, description = "The delivery, due again.", body = Delivery, headers(("ETag" = String))))
 )]
