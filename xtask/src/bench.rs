@@ -119,9 +119,10 @@ fn whole() -> Result<()> {
 }
 
 /// Builds a function, or the bare runtime, as it leaves for AWS, and gives its path. One package at a time: built together, each would carry the
-/// features of all.
+/// features of all. From its own folder, as `sam build` does it: what that says to cargo holds.
 pub fn build(name: &str) -> Result<PathBuf> {
-    process::run(cargo::command().args(["build", "--release", "--package", name]))?;
+    let folder = if name == "bare" { "tests/bench/bare".to_owned() } else { format!("functions/{name}") };
+    process::run(cargo::command().current_dir(workspace::root().join(folder)).args(["build", "--release"]))?;
     Ok(workspace::root().join("target/release").join(name))
 }
 

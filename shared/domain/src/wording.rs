@@ -106,7 +106,7 @@ pub fn time(at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
 
 /// How far a zone's clocks are from Greenwich at an instant, for those who live by others: `GMT+1`, `GMT+5:45`.
 ///
-/// The names of cities would say it better, but CLDR's names for all languages add 2 MB to every function.
+/// The names of cities would say more, and make an sms longer.
 pub fn zone(at: Timestamp, zone: &Zone, locale: Locale) -> Option<String> {
     let offset = UtcOffset::try_from_seconds(zone.at(at).offset().seconds()).ok()?;
     Some(formatters(locale)?.offset.format(&offset).to_string())
