@@ -69,7 +69,7 @@ impl Target for Router<State> {
                 HttpMethod::Patch => MethodFilter::PATCH,
                 HttpMethod::Trace => MethodFilter::TRACE,
             };
-            router.route(&path, on(method, handler.clone()).layer(guard.clone()))
+            router.route(&path, on(method, handler.clone()).route_layer(guard.clone()))
         })
     }
 }

@@ -36,6 +36,7 @@ use domain::ids::BookingId;
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tower::Layer;
 use utoipa::__dev::ComposeSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
@@ -71,11 +72,12 @@ impl FromRef<State> for Arc<Images> {
 /// The whole API, within a limit on the requests of each business.
 pub fn router(tables: Arc<Tables>, images: Arc<Images>, limit: RequestLimit) -> Router {
     let limit = from_fn_with_state((Arc::new(limit), tables.clone()), limit::limited);
-    operations(Router::new())
+    let operations = operations(Router::new())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method() })
-        .layer(limit)
-        .with_state(State { tables, images })
+        .with_state(State { tables, images });
+    // Around all operations together: as a layer of their router it would be put around each of them, whenever a sandbox starts.
+    Router::new().fallback_service(limit.layer(operations))
 }
 
 /// Every operation of the API. A function for each theme.
