@@ -112,7 +112,7 @@ fn by_libfuzzer(steps: &mut Steps, targets: &[String], seconds: u32) -> Result<(
             tools::FUZZ
                 .command()
                 .args(["fuzz", "build", "libfuzzer", "--fuzz-dir", "tests/fuzz", "--features", "libfuzzer"])
-                // There is no unsafe code to watch, and without a sanitizer the stable compiler will do.
+                // There is no unsafe code of ours to watch but generated tables, and without a sanitizer the stable compiler will do.
                 .args(["--sanitizer", "none", "--debug-assertions", "--target-dir"])
                 .arg(&build)
                 .env("CARGO_PROFILE_RELEASE_LTO", "off")

@@ -74,7 +74,27 @@ fn dependencies_point_one_way() {
         assert!(!app.contains(&outward.to_owned()), "app depends on {outward}");
     }
     assert!(app.contains(&"domain".to_owned()), "the manifest was not read right");
+    let ours = ["domain", "app", "aws", "runtime"].map(str::to_owned);
+    assert!(!dependencies("shared/cldr").iter().any(|name| ours.contains(name)), "cldr depends on us");
     assert!(!dependencies("shared/aws").contains(&"runtime".to_owned()), "aws depends on runtime");
+}
+
+/// The version of a crate that is locked. Where there are several, ICU4X's is the latest.
+fn locked(lock: &str, krate: &str) -> String {
+    let start = format!("name = \"{krate}\"\nversion = \"");
+    let after = lock.rsplit_once(&start).unwrap_or_else(|| panic!("{krate} is not locked")).1;
+    after.split('"').next().unwrap_or_default().to_owned()
+}
+
+/// Formatters read the data as their version lays it out, without checking.
+#[test]
+fn the_data_of_languages_is_of_the_version_that_reads_it() {
+    let [ours, generator] =
+        ["Cargo.lock", "shared/cldr/generate/Cargo.lock"].map(|lock| read(&root().join(lock)));
+    for krate in dependencies("shared/cldr") {
+        let versions = [&ours, &generator].map(|lock| locked(lock, &krate));
+        assert_eq!(versions[0], versions[1], "{krate}: generate the data anew (shared/cldr/generate)");
+    }
 }
 
 #[test]

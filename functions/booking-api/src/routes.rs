@@ -35,7 +35,7 @@ use axum::{Json, Router};
 use domain::ids::BookingId;
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::Layer;
 use utoipa::__dev::ComposeSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -112,11 +112,7 @@ fn created(path: &str, etag: u64, body: impl Serialize) -> Response {
 
 /// A thing without the tag that tells what it is: the path says so.
 fn plain(item: &Item) -> Value {
-    let mut value = json!(item);
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("entity");
-    }
-    value
+    item.fields().map_or(Value::Null, Value::Object)
 }
 
 fn shown(done: Done<Item>) -> Answer {

@@ -39,7 +39,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A port could not do what was asked. The class decides what the caller, and in the end the queue, does about it.
@@ -161,21 +161,40 @@ macro_rules! items {
 
         // Everything is read and written by way of a `Value`, whatever the format: the code that does it for all these types is a good part of a
         // function, and so is there once and not for each format.
+        impl Item {
+            /// The thing's own fields, without the word that tells what it is.
+            ///
+            /// # Errors
+            /// None: no fact holds anything that JSON cannot.
+            pub fn fields(&self) -> serde_json::Result<Map<String, Value>> {
+                let value = match self {
+                    $(Item::$name(thing) => serde_json::to_value(thing),)*
+                };
+                match value? {
+                    Value::Object(fields) => Ok(fields),
+                    _ => Err(<serde_json::Error as serde::ser::Error>::custom("a fact is an object")),
+                }
+            }
+
+            fn entity(&self) -> &'static str {
+                match self {
+                    $(Item::$name(_) => $entity,)*
+                }
+            }
+        }
+
         impl Serialize for Item {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let (entity, value) = match self {
-                    $(Item::$name(thing) => ($entity, serde_json::to_value(thing)),)*
-                };
-                let mut value = value.map_err(S::Error::custom)?;
-                value["entity"] = entity.into();
-                value.serialize(serializer)
+                let mut fields = self.fields().map_err(S::Error::custom)?;
+                fields.insert("entity".to_owned(), self.entity().into());
+                fields.serialize(serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for Item {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let mut value = Value::deserialize(deserializer)?;
-                let entity = value.get_mut("entity").map(Value::take);
+                let entity = value.as_object_mut().and_then(|fields| fields.remove("entity"));
                 let item = match entity.as_ref().and_then(Value::as_str) {
                     $(Some($entity) => serde_json::from_value(value).map(Item::$name),)*
                     Some(other) => return Err(D::Error::unknown_variant(other, &[$($entity),*])),

@@ -31,6 +31,11 @@ pub enum Locale {
     Ru,
 }
 
+impl Locale {
+    /// Every language we have texts in.
+    pub const ALL: [Locale; 2] = [Locale::En, Locale::Ru];
+}
+
 /// A business: the tenant, with what holds for all of its locations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Business {

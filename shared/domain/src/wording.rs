@@ -212,7 +212,7 @@ mod tests {
     #[case::midnight("2026-06-01T00:00:00Z", "UTC", "00:00")]
     #[case::quarter_hours("2026-11-22T10:00:00Z", "Asia/Kathmandu", "15:45")]
     fn s61_times_are_those_of_the_zone(#[case] at: Timestamp, #[case] zone: Zone, #[case] expected: &str) {
-        for locale in [Locale::En, Locale::Ru] {
+        for locale in Locale::ALL {
             assert_eq!(time(at, &zone, locale).unwrap(), expected);
         }
     }
@@ -223,7 +223,7 @@ mod tests {
     #[case::west("2026-06-01T10:00:00Z", "America/Sao_Paulo", "GMT-3")]
     #[case::quarters("2026-06-01T10:00:00Z", "Asia/Kathmandu", "GMT+5:45")]
     fn s61_a_zone_is_named_by_its_offset(#[case] at: Timestamp, #[case] name: Zone, #[case] expected: &str) {
-        for locale in [Locale::En, Locale::Ru] {
+        for locale in Locale::ALL {
             assert_eq!(zone(at, &name, locale).unwrap(), expected);
         }
     }
@@ -274,6 +274,13 @@ mod tests {
         assert_eq!(plural(number, &["visit", "visits"], Locale::En), Some(english));
         assert_eq!(plural(number, &["визит", "визита", "визитов"], Locale::Ru), Some(russian));
         assert_eq!(plural(number, &["визит"], Locale::Ru), None);
+    }
+
+    #[test]
+    fn every_language_has_its_data() {
+        for locale in Locale::ALL {
+            assert!(load(locale).is_some(), "{locale:?}: it belongs into shared/cldr/generate");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Writes `shared/cldr/data`. To be run for another language, for something else that `domain::wording` says, and after an update of ICU4X:
-//! `cargo run --manifest-path shared/cldr/generate/Cargo.toml`.
+//! `cargo run --manifest-path shared/cldr/generate/Cargo.toml --target-dir target/cldr`.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -61,7 +61,7 @@ impl_decimal_symbols_v1!(Everything, ITER);
 impl_plurals_cardinal_v1!(Everything, ITER);
 impl_timezone_names_essentials_v1!(Everything, ITER);
 
-// Of no language, so there is one of it. `ITER` names a type that is not there.
+// Of no language, so there is one of it. What the macro's `ITER` would make of it does not compile: it spells `BtreeSet`.
 impl IterableDataProvider<CurrencyFractionsV1> for Everything {
     fn iter_ids(&self) -> Result<BTreeSet<DataIdentifierCow<'_>>, DataError> {
         Ok([Default::default()].into())

@@ -414,7 +414,7 @@ pub fn check_campaign(text: &str, path: &str) -> Result<(), InvalidTemplate> {
             .map(|_| ())
             .map_err(|error| Mistake::from_engine(&error, text))
     };
-    [Locale::En, Locale::Ru].into_iter().try_for_each(check).map_err(|mistake| InvalidTemplate {
+    Locale::ALL.into_iter().try_for_each(check).map_err(|mistake| InvalidTemplate {
         path: path.to_owned(),
         words: mistake.words,
         at: mistake.at,
@@ -438,7 +438,7 @@ pub fn check_whatsapp(template: &WhatsappTemplate, kind: NotificationType) -> Re
         return Err(InvalidTemplate { path: "parameters".to_owned(), words, at: None });
     }
     for (number, text) in template.parameters.iter().enumerate() {
-        for locale in [Locale::En, Locale::Ru] {
+        for locale in Locale::ALL {
             try_out(text, kind, locale, MAX_SMS).map_err(|mistake| InvalidTemplate {
                 path: format!("parameters[{number}]"),
                 words: mistake.words,

@@ -4,8 +4,6 @@ use rstest::rstest;
 use super::*;
 use crate::account::{AccountOperationKind, BonusKind};
 
-const LOCALES: [Locale; 2] = [Locale::En, Locale::Ru];
-
 fn name(locale: Locale) -> &'static str {
     match locale {
         Locale::En => "en",
@@ -73,7 +71,7 @@ fn every_default_text_is_as_it_was_read() {
     settings.set_prepend_module_to_snapshot(false);
     settings.bind(|| {
         for &kind in NotificationType::ALL {
-            for locale in LOCALES {
+            for locale in Locale::ALL {
                 let mut shown = String::new();
                 for (title, values) in
                     [("with all links", Values::sample(locale)), ("without pages", without_pages(locale))]
@@ -102,7 +100,7 @@ fn every_default_text_is_as_it_was_read() {
 #[case::recovery(NotificationType::NoShowRecovery)]
 #[case::campaign(NotificationType::Campaign)]
 fn s10_s11_the_html_is_ours_and_has_the_block(#[case] kind: NotificationType) {
-    for locale in LOCALES {
+    for locale in Locale::ALL {
         let templates = with_block(kind, locale);
         templates.check().unwrap();
         let content = email_of(&Values::sample(locale), locale, kind, Some(&templates));
@@ -186,7 +184,7 @@ fn s74_a_tip_is_spoken_of_only_with_a_link_for_it() {
 
 #[test]
 fn s22_s23_s24_s76_every_operation_and_bonus_has_its_words() {
-    for locale in LOCALES {
+    for locale in Locale::ALL {
         let mut said = std::collections::BTreeSet::new();
         let sample = Values::sample(locale);
         for &operation in AccountOperationKind::ALL {
@@ -209,7 +207,7 @@ fn s22_s23_s24_s76_every_operation_and_bonus_has_its_words() {
 #[test]
 fn default_texts_use_only_the_variables_of_their_type() {
     for &kind in NotificationType::ALL {
-        for locale in LOCALES {
+        for locale in Locale::ALL {
             for part in ["subject", "email", "short"] {
                 let text = builtin::source(kind, part, locale).unwrap();
                 assert_eq!(syntax::check(text, kind), Ok(()), "{kind} {part}");
@@ -225,7 +223,7 @@ fn default_texts_use_only_the_variables_of_their_type() {
 fn default_texts_need_no_more_than_what_every_business_has() {
     for &kind in NotificationType::ALL {
         for channel in Channel::ALL {
-            for locale in LOCALES {
+            for locale in Locale::ALL {
                 let mut values = without_pages(locale);
                 values.business = Values::least(locale).business;
                 values.links = Links { unsubscribe: Some("https://aurora.example/u"), ..Links::default() };

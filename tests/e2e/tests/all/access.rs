@@ -193,6 +193,10 @@ fn beyond_the_limit_requests_wait_for_the_next_minute() {
     assert_eq!((refused.status, refused.problem()), (429, "too-many-requests"));
     assert!(refused.content_type.starts_with("application/problem+json"));
     theirs.get("/v1/business").ok();
+    // What is not there is counted too.
+    let (status, headers) = theirs.head_of("/v1/horses");
+    assert_eq!(status, 404);
+    assert!(headers["ratelimit"].starts_with("\"requests\";r=28;t="), "{headers:?}");
     stack.run_on(SignedDuration::from_secs(60));
     ours.get("/v1/business").ok();
 }
