@@ -119,11 +119,9 @@ fn whole() -> Result<()> {
 }
 
 /// Builds a function, or the bare runtime, as it leaves for AWS, and gives its path. One package at a time: built together, each would carry the
-/// features of all. From its own folder, as `sam build` does it, so that the
-/// folder's `.cargo/config.toml` is read.
+/// features of all. From its own folder, as `sam build` does it, so that the folder's `.cargo/config.toml` is read.
 pub fn build(name: &str) -> Result<PathBuf> {
-    let folder = if name == "bare" { "tests/bench/bare".to_owned() } else { format!("functions/{name}") };
-    process::run(cargo::command().current_dir(workspace::root().join(folder)).args(["build", "--release"]))?;
+    process::run(cargo::command().current_dir(workspace::function(name)).args(["build", "--release"]))?;
     Ok(workspace::root().join("target/release").join(name))
 }
 

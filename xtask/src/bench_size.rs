@@ -25,10 +25,11 @@ pub fn run() -> Result<()> {
     let mut over = Vec::new();
     for name in workspace::functions()? {
         // As `sam build` has it built, and where.
-        let folder = workspace::root().join("functions").join(&name);
         steps.run(&format!("build {name} for arm64"), || {
             let build = ["lambda", "build", "--release", "--arm64"];
-            process::run(python::TOOLS.command("cargo-lambda").current_dir(folder).args(build))
+            process::run(
+                python::TOOLS.command("cargo-lambda").current_dir(workspace::function(&name)).args(build),
+            )
         })?;
         let binary = workspace::root().join("target/lambda").join(&name).join("bootstrap");
         let size = fs::metadata(&binary).with_context(|| binary.display().to_string())?.len();

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bench::{build, quantile, today, write_section};
 use crate::steps::{Steps, table};
+use crate::workspace::BARE;
 use crate::{process, workspace};
 
 /// Starts of each binary. They take turns, so that whatever else the machine does meets all of them.
@@ -26,9 +27,6 @@ const START_LIMIT: Duration = Duration::from_millis(3);
 
 /// Longest wait for one start, of a program that runs in valgrind beside the tests too.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// The yardstick: a function that does nothing.
-const BARE: &str = "bare";
 
 /// What the starts of one binary took.
 struct Measured {

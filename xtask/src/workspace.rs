@@ -12,6 +12,14 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// The bare runtime: a function that does nothing, the yardstick of the others.
+pub const BARE: &str = "bare";
+
+/// The folder of a function, or of the bare runtime.
+pub fn function(name: &str) -> PathBuf {
+    root().join(if name == BARE { "tests/bench" } else { "functions" }).join(name)
+}
+
 /// Names of the Lambda functions, one folder under `functions/` each, in alphabetical order.
 pub fn functions() -> Result<Vec<String>> {
     let folder = root().join("functions");

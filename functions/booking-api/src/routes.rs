@@ -24,7 +24,7 @@ use std::sync::Arc;
 use app::error::AppError;
 use app::limit_requests::RequestLimit;
 use app::once::Done;
-use app::ports::{Item, Kind, List, Listed, NewId, Page, Stored};
+use app::ports::{Item, Kind, List, Listed, NewId, Page, PortError, Stored};
 use aws::images::Images;
 use aws::tables::Tables;
 use axum::extract::{self, FromRef};
@@ -35,7 +35,7 @@ use axum::{Json, Router};
 use domain::ids::BookingId;
 use runtime::RandomIds;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tower::Layer;
 use utoipa::__dev::ComposeSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -111,16 +111,18 @@ fn created(path: &str, etag: u64, body: impl Serialize) -> Response {
 }
 
 /// A thing without the tag that tells what it is: the path says so.
-fn plain(item: &Item) -> Value {
-    item.fields().map_or(Value::Null, Value::Object)
+fn plain(item: &Item) -> Result<Map<String, Value>, AppError> {
+    let refused =
+        |error: serde_json::Error| PortError::Permanent { operation: "showing a fact", source: error.into() };
+    Ok(item.fields().map_err(refused)?)
 }
 
 fn shown(done: Done<Item>) -> Answer {
-    Ok(ok(done.etag, plain(&done.value)))
+    Ok(ok(done.etag, plain(&done.value)?))
 }
 
 fn made(path: String, done: Done<Item>) -> Answer {
-    let body = plain(&done.value);
+    let body = plain(&done.value)?;
     let id = body.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(created(&format!("{path}/{id}"), done.etag, body))
 }
@@ -212,7 +214,7 @@ struct Nothing {}
 
 /// One page of things that were found, as JSON.
 fn listed(listed: Listed) -> Answer {
-    let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
+    let items = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect::<Result<_, _>>()?;
     Ok(Json(PageOf { items, next: listed.next }).into_response())
 }
 

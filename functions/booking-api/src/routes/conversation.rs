@@ -3,7 +3,7 @@
 use app::answer_client::{AnswerFields, answer_client};
 use app::edit_catalogue::get;
 use app::error::AppError;
-use app::ports::{Key, ListConversation, Page, Stored};
+use app::ports::{Key, ListConversation, Page};
 use app::telegram::{BotFields, Invited, invite, set_bot};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -14,10 +14,9 @@ use domain::ids::{ClientId, EntryId};
 use domain::messenger::BotName;
 use runtime::RandomIds;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Answer, Nothing, PageOf, PageParameters, Store, created, id, ok, plain};
+use super::{Answer, Nothing, PageOf, PageParameters, Store, created, id, listed, ok};
 use crate::call::{Call, Caller, Parameters};
 use crate::examples;
 use crate::operations::{Target, operations};
@@ -57,9 +56,7 @@ async fn list_conversation(
     }
     get(&*store, Key::Client(caller.business_id.clone(), client.clone()), "client").await?;
     let page = Page { after: page_of.cursor, limit };
-    let listed = store.conversation(&caller.business_id, &client, page).await.map_err(AppError::from)?;
-    let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
-    Ok(Json(PageOf { items, next: listed.next }).into_response())
+    listed(store.conversation(&caller.business_id, &client, page).await.map_err(AppError::from)?)
 }
 
 /// Whether a cursor is the place of something in a conversation: when it was written, in the table's words, and its id.

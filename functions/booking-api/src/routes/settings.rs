@@ -167,10 +167,8 @@ async fn patch_business(
 )]
 async fn get_rollout(State(store): Store, caller: Caller) -> Answer {
     let done = get(&*store, Key::Rollout(caller.business_id), "rollout").await?;
-    let mut shown = plain(&done.value);
-    if let Some(fields) = shown.as_object_mut() {
-        fields.remove("after");
-    }
+    let mut shown = plain(&done.value)?;
+    shown.remove("after");
     Ok(ok(done.etag, shown))
 }
 

@@ -38,7 +38,7 @@ fn of_type(kind: &str) -> Result<NotificationType, Problem> {
 )]
 async fn get_templates(State(store): Store, caller: Caller, Path(kind): Path<String>) -> Answer {
     let done = templates_of(&*store, &caller.business_id, of_type(&kind)?).await?;
-    Ok(ok(done.etag, plain(&Item::Templates(done.value))))
+    Ok(ok(done.etag, plain(&Item::Templates(done.value))?))
 }
 
 /// Set the templates of a type

@@ -7,7 +7,7 @@ use app::edit_webhooks::{
     retry_delivery as ask_again, rotate_secret as new_secret, test_webhook as try_out,
 };
 use app::error::AppError;
-use app::ports::{Key, ListDeliveries, Page, Stored};
+use app::ports::{Key, ListDeliveries, Page};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -15,9 +15,8 @@ use axum::response::IntoResponse;
 use domain::ids::{DeliveryId, WebhookId};
 use domain::webhook::Delivery;
 use runtime::{RandomIds, reach};
-use serde_json::Value;
 
-use super::{Answer, Nothing, PageOf, PageParameters, Store, created, id, ok, plain, shown};
+use super::{Answer, Nothing, PageOf, PageParameters, Store, created, id, listed, ok, shown};
 use crate::call::{Call, Caller, Parameters};
 use crate::operations::{Target, operations};
 use crate::problem::Problem;
@@ -146,9 +145,7 @@ async fn list_deliveries(
     }
     find_webhook(&*store, &caller.business_id, &webhook).await?;
     let page = Page { after: page_of.cursor, limit };
-    let listed = store.deliveries(&caller.business_id, &webhook, page).await.map_err(AppError::from)?;
-    let items: Vec<Value> = listed.items.iter().map(|Stored { item, .. }| plain(item)).collect();
-    Ok(Json(PageOf { items, next: listed.next }).into_response())
+    listed(store.deliveries(&caller.business_id, &webhook, page).await.map_err(AppError::from)?)
 }
 
 /// Get a delivery

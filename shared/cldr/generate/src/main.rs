@@ -45,21 +45,7 @@ mod icu {
 }
 
 icu_datetime_data::make_provider!(Everything);
-impl_currency_decimal_symbols_v1!(Everything, ITER);
-impl_currency_essentials_v1!(Everything, ITER);
 impl_currency_fractions_v1!(Everything);
-impl_currency_patterns_no_currency_v1!(Everything, ITER);
-impl_currency_symbols_v1!(Everything, ITER);
-impl_datetime_names_dayperiod_v1!(Everything, ITER);
-impl_datetime_names_month_gregorian_v1!(Everything, ITER);
-impl_datetime_names_weekday_v1!(Everything, ITER);
-impl_datetime_patterns_date_gregorian_v1!(Everything, ITER);
-impl_datetime_patterns_glue_v1!(Everything, ITER);
-impl_datetime_patterns_time_v1!(Everything, ITER);
-impl_decimal_digits_v1!(Everything, ITER);
-impl_decimal_symbols_v1!(Everything, ITER);
-impl_plurals_cardinal_v1!(Everything, ITER);
-impl_timezone_names_essentials_v1!(Everything, ITER);
 
 // Of no language, so there is one of it. What the macro's `ITER` would make of it does not compile: it spells `BtreeSet`.
 impl IterableDataProvider<CurrencyFractionsV1> for Everything {
@@ -99,26 +85,30 @@ where
     }
 }
 
-make_exportable_provider!(
-    Ours,
-    [
-        CurrencyDecimalSymbolsV1,
-        CurrencyEssentialsV1,
-        CurrencyFractionsV1,
-        CurrencyPatternsNoCurrencyV1,
-        CurrencySymbolsV1,
-        DatetimeNamesDayperiodV1,
-        DatetimeNamesMonthGregorianV1,
-        DatetimeNamesWeekdayV1,
-        DatetimePatternsDateGregorianV1,
-        DatetimePatternsGlueV1,
-        DatetimePatternsTimeV1,
-        DecimalDigitsV1,
-        DecimalSymbolsV1,
-        PluralsCardinalV1,
-        TimezoneNamesEssentialsV1,
-    ]
-);
+/// What is carried over, each by the macro that holds it and by its name.
+macro_rules! carried {
+    ($($data:ident $name:ident,)*) => {
+        $($data!(Everything, ITER);)*
+        make_exportable_provider!(Ours, [CurrencyFractionsV1, $($name,)*]);
+    };
+}
+
+carried! {
+    impl_currency_decimal_symbols_v1 CurrencyDecimalSymbolsV1,
+    impl_currency_essentials_v1 CurrencyEssentialsV1,
+    impl_currency_patterns_no_currency_v1 CurrencyPatternsNoCurrencyV1,
+    impl_currency_symbols_v1 CurrencySymbolsV1,
+    impl_datetime_names_dayperiod_v1 DatetimeNamesDayperiodV1,
+    impl_datetime_names_month_gregorian_v1 DatetimeNamesMonthGregorianV1,
+    impl_datetime_names_weekday_v1 DatetimeNamesWeekdayV1,
+    impl_datetime_patterns_date_gregorian_v1 DatetimePatternsDateGregorianV1,
+    impl_datetime_patterns_glue_v1 DatetimePatternsGlueV1,
+    impl_datetime_patterns_time_v1 DatetimePatternsTimeV1,
+    impl_decimal_digits_v1 DecimalDigitsV1,
+    impl_decimal_symbols_v1 DecimalSymbolsV1,
+    impl_plurals_cardinal_v1 PluralsCardinalV1,
+    impl_timezone_names_essentials_v1 TimezoneNamesEssentialsV1,
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("data");
