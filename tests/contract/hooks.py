@@ -19,7 +19,7 @@ with open(os.environ["CONTRACT_SALON"]) as file:
 
 SCOPE = re.compile(r"/v1/([a-z-]+)/\{id\}")
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 WHEN = re.compile(r"(19[7-9]|20\d|21\d)\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d.*")
 
@@ -74,10 +74,10 @@ def there(name, value):
 def before_call(context, case, kwargs):
     scope = SCOPE.match(case.path)
     named = (case.path_parameters or {}).get("id")
-    # An id with one of these in it is another path.
+    # An id with one of these in it, as it is or encoded already, is another path.
     for name, value in (case.path_parameters or {}).items():
         if isinstance(value, str):
-            case.path_parameters[name] = re.sub("[/?#]", "-", value)
+            case.path_parameters[name] = re.sub("[/?#]|%2[fF]|%3[fF]|%23", "-", value)
     # Three times out of four one that exists.
     if scope and isinstance(named, str) and ID.fullmatch(named) and zlib.crc32(named.encode()) % 4:
         named = case.path_parameters["id"] = pick(KINDS.get(scope[1], scope[1][:-1]), named)

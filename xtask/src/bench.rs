@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use lexopt::{Arg, ValueExt};
 
+use crate::steps::Steps;
 use crate::{
     bench_api, bench_burst, bench_domain, bench_memory, bench_peers, bench_ratchet, bench_size,
     bench_startup, cargo, process, workspace,
@@ -14,7 +16,8 @@ use crate::{
 const HELP: &str = "\
 cargo xtask bench
 
-All parts after another, into docs/benchmarks.md and docs/benchmarks.svg. Fails when something is over its limit, after the last.
+All parts after another, into docs/benchmarks.md and its pictures. Fails when something is over its limit, after the last. Takes about an hour and a
+half on two processors, most of it the builds. Needs what its parts need.
 
 cargo xtask bench startup [FUNCTION...]
 
@@ -97,8 +100,11 @@ const BURST: u32 = 1000;
 /// Requests of each operation, unless told otherwise.
 const REQUESTS: usize = 200;
 
-/// Every part; one that fails does not keep the others from being measured.
+/// Every part; one that fails does not keep the others from being measured. Nothing is measured before all is built.
 fn whole() -> Result<()> {
+    let mut steps = Steps::new();
+    bench_size::install(&mut steps)?;
+    steps.run("build each function for this machine and for arm64", build_functions)?;
     let parts = [
         ("startup", bench_startup::run(&[])),
         ("size", bench_size::run()),
@@ -123,6 +129,18 @@ fn whole() -> Result<()> {
 pub fn build(name: &str) -> Result<PathBuf> {
     process::run(cargo::command().current_dir(workspace::function(name)).args(["build", "--release"]))?;
     Ok(workspace::root().join("target/release").join(name))
+}
+
+/// Builds every function for this machine, and beside that for arm64: the optimization of a whole program takes one processor.
+fn build_functions() -> Result<()> {
+    let functions = workspace::functions()?;
+    let each =
+        |build: fn(&str) -> Result<PathBuf>| functions.iter().try_for_each(|name| build(name).map(drop));
+    thread::scope(|scope| {
+        let here = scope.spawn(|| each(build));
+        let there = each(bench_size::build);
+        here.join().map_err(|_| anyhow!("the builds for this machine panicked"))?.and(there)
+    })
 }
 
 /// The value that `percent` of the values do not exceed.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench size`: what each function weighs as it leaves for AWS, for arm64.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::CellAlignment;
@@ -13,25 +14,37 @@ use crate::{process, python, workspace};
 /// A binary over this is slow to load when Lambda starts a sandbox (stripped, bytes).
 const LIMIT: u64 = 7_000_000;
 
+/// Builds a function for arm64 as `sam build` has it built, and where, and gives its path. Beside what is built for this machine, so that neither
+/// waits for the other.
+pub fn build(name: &str) -> Result<PathBuf> {
+    let target = workspace::root().join("target/arm64");
+    process::run(
+        python::TOOLS
+            .command("cargo-lambda")
+            .current_dir(workspace::function(name))
+            .env("CARGO_TARGET_DIR", &target)
+            .args(["lambda", "build", "--release", "--arm64"]),
+    )?;
+    Ok(target.join("lambda").join(name).join("bootstrap"))
+}
+
+/// What building for arm64 needs.
+pub fn install(steps: &mut Steps) -> Result<()> {
+    steps.run("Python environment .tools", || python::TOOLS.install())?;
+    check_compiler(false)
+}
+
 /// Builds all functions, writes the section of docs/benchmarks.md, and fails when one is over the limit.
 pub fn run() -> Result<()> {
     let mut steps = Steps::new();
-    steps.run("Python environment .tools", || python::TOOLS.install())?;
-    check_compiler(false)?;
+    install(&mut steps)?;
     let mut table = table(&["function", "size", "limit"]);
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut over = Vec::new();
     for name in workspace::functions()? {
-        // As `sam build` has it built, and where.
-        steps.run(&format!("build {name} for arm64"), || {
-            let build = ["lambda", "build", "--release", "--arm64"];
-            process::run(
-                python::TOOLS.command("cargo-lambda").current_dir(workspace::function(&name)).args(build),
-            )
-        })?;
-        let binary = workspace::root().join("target/lambda").join(&name).join("bootstrap");
+        let binary = steps.run(&format!("build {name} for arm64"), || build(&name))?;
         let size = fs::metadata(&binary).with_context(|| binary.display().to_string())?.len();
         let verdict = if size > LIMIT { "over" } else { "ok" };
         table.add_row([name.clone(), format!("{:.2} MB", size as f64 / 1e6), verdict.to_owned()]);

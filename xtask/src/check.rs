@@ -124,16 +124,27 @@ impl Beside {
         Ok(Self { child, log })
     }
 
-    /// Waits for its end and shows what it said.
+    /// Waits for its end and shows how long its steps took, and of one that failed what it said.
     pub fn finish(mut self) -> Result<()> {
         let bar = spinner("cargo xtask check");
         let ended = self.child.wait();
         bar.finish_and_clear();
-        println!("{}", std::fs::read_to_string(&self.log)?);
+        println!("{}", last_step(&std::fs::read_to_string(&self.log)?));
         match ended? {
             status if status.success() => Ok(()),
-            status => bail!("cargo xtask check ended with {status}"),
+            status => {
+                bail!("cargo xtask check ended with {status}; all it said is in {}", self.log.display())
+            }
         }
+    }
+}
+
+/// What was said from the beginning of the last step on: the steps before it went well. Of a last step that went well too, the table alone.
+fn last_step(said: &str) -> &str {
+    let (_, step) = said.split_at(said.rfind("==> ").unwrap_or_default());
+    match step.find("\n| step") {
+        Some(table) if !step.contains("FAILED") => &step[table..],
+        _ => step,
     }
 }
 
@@ -267,6 +278,15 @@ fn free_port() -> Result<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_steps_that_went_well_the_table_is_shown_and_of_one_that_failed_what_it_said() {
+        let well = "==> lint\n    lint: 1 s\n==> build\nCompiling\n    build: 2 s\n\n| step | time | |\n| build | 2 s | ok |\n";
+        assert_eq!(last_step(well), "\n| step | time | |\n| build | 2 s | ok |\n");
+        let failed = "==> lint\n    lint: 1 s\n==> build\nCompiling\n\n| step | time | |\n| build | 2 s | FAILED |\nerror: build\n";
+        assert_eq!(last_step(failed), failed.split_at(failed.find("==> build").unwrap()).1);
+        assert_eq!(last_step("killed"), "killed");
+    }
 
     #[test]
     fn resources_are_read_from_sams_list() {
