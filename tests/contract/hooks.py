@@ -42,6 +42,11 @@ def is_instant(value):
         return False
 
 
+def is_start(value):
+    """An instant, or a time on the clocks of the place."""
+    return is_instant(value) or is_instant(value + "Z")
+
+
 def there(name, value):
     """A field's value, with ids that exist and times that are ahead wherever it fits the document at all."""
     if isinstance(value, dict):
@@ -61,7 +66,7 @@ def there(name, value):
     if name in ("start", "from") and WHEN.fullmatch(value):
         ahead = timedelta(minutes=15 * (zlib.crc32(value.encode()) % 50_000))
         return (datetime.fromisoformat(SALON["now"][:16]) + timedelta(days=2) + ahead).isoformat()
-    if name in ("start_at", "expires_at") and is_instant(value):
+    if name == "start_at" and is_start(value) or name == "expires_at" and is_instant(value):
         ahead = timedelta(minutes=15 * (zlib.crc32(value.encode()) % 20_000))
         return (datetime.fromisoformat(SALON["now"][:16]) + timedelta(days=2) + ahead).isoformat() + "Z"
     # No pattern says that at most 64 characters stand before the @.

@@ -83,7 +83,7 @@ impl Environment {
             .args(["-m", "venv", "--clear"])
             .arg(&folder)
             .output()
-            .map_err(|_| anyhow!("python3 is not on this machine; Python 3.10 or newer is needed"))?;
+            .map_err(|_| anyhow!("python3 is not on this machine; Python 3.11 or later is needed"))?;
         if !made.status.success() {
             bail!("python3 -m venv does not work here; on Debian: apt-get install python3-venv");
         }

@@ -1196,7 +1196,7 @@ mod tests {
             let describes = own["VersionDescription"]["Fn::Sub"].as_str().unwrap_or_default();
             let variables = [globals, &own["Environment"]["Variables"]];
             let values = variables.into_iter().filter_map(Value::as_object).flat_map(Map::values);
-            for name in values.filter_map(|value| value["Ref"].as_str()) {
+            for name in values.filter_map(|value| value["Ref"].as_str()).chain(["Tracing"]) {
                 if template.parameter(name).is_some() {
                     assert!(describes.contains(&format!("${{{name}}}")), "{id}: {name}");
                 }
