@@ -4,6 +4,7 @@
 //! Architecture invariant: no operation is there without a scope, and one is done for callers who have its scope and for nobody else.
 
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use axum::Router;
 use axum::extract::{self, Request};
@@ -26,7 +27,7 @@ use crate::examples;
 use crate::problem::Problem;
 use crate::routes::State;
 
-/// Where operations are put: the router, or the document.
+/// Where operations are put: the routers, or the document.
 pub(crate) trait Target: Sized {
     /// Adds the operation that `P` describes and `handler` answers, for callers who have the `scope`.
     fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, scope: Scope, handler: H) -> Self;
@@ -53,25 +54,79 @@ macro_rules! operations {
 }
 pub(crate) use operations;
 
-impl Target for Router<State> {
+/// What puts one operation into the router of its path.
+type Put = Box<dyn Fn(Router<State>) -> Router<State> + Send + Sync>;
+
+/// Every operation by its path. The router of a path is made when the first request for it comes: a sandbox is asked for a few of them, and all of
+/// their routers together were more than half of the instructions of its start.
+#[derive(Default)]
+pub(crate) struct Operations(Vec<AtPath>);
+
+struct AtPath {
+    /// With the names of its parameters: `/v1/bookings/{id}`.
+    path: String,
+    operations: Vec<Put>,
+    router: OnceLock<Router>,
+}
+
+impl Target for Operations {
     // Of `P` the path and the methods only. What describes operations is not part of the function that answers them.
-    fn operation<P: Described, H: Handler<T, State>, T: 'static>(self, scope: Scope, handler: H) -> Self {
+    fn operation<P: Described, H: Handler<T, State>, T: 'static>(mut self, scope: Scope, handler: H) -> Self {
         let path = P::path();
-        let guard = from_fn_with_state(scope, guarded);
-        P::methods().into_iter().fold(self, |router, method| {
-            let method = match method {
-                HttpMethod::Get => MethodFilter::GET,
-                HttpMethod::Post => MethodFilter::POST,
-                HttpMethod::Put => MethodFilter::PUT,
-                HttpMethod::Delete => MethodFilter::DELETE,
-                HttpMethod::Options => MethodFilter::OPTIONS,
-                HttpMethod::Head => MethodFilter::HEAD,
-                HttpMethod::Patch => MethodFilter::PATCH,
-                HttpMethod::Trace => MethodFilter::TRACE,
-            };
-            router.route(&path, on(method, handler.clone()).route_layer(guard.clone()))
-        })
+        let put: Put = Box::new(move |router| {
+            let guard = from_fn_with_state(scope, guarded);
+            P::methods().into_iter().fold(router, |router, method| {
+                let method = match method {
+                    HttpMethod::Get => MethodFilter::GET,
+                    HttpMethod::Post => MethodFilter::POST,
+                    HttpMethod::Put => MethodFilter::PUT,
+                    HttpMethod::Delete => MethodFilter::DELETE,
+                    HttpMethod::Options => MethodFilter::OPTIONS,
+                    HttpMethod::Head => MethodFilter::HEAD,
+                    HttpMethod::Patch => MethodFilter::PATCH,
+                    HttpMethod::Trace => MethodFilter::TRACE,
+                };
+                router.route(&P::path(), on(method, handler.clone()).route_layer(guard.clone()))
+            })
+        });
+        match self.0.iter_mut().rfind(|at| at.path == path) {
+            Some(at) => at.operations.push(put),
+            None => self.0.push(AtPath { path, operations: vec![put], router: OnceLock::new() }),
+        }
+        self
     }
+}
+
+impl Operations {
+    /// The router of the operations that a request for this path can mean; none where there is no such path.
+    pub(crate) fn router(&self, asked: &str, state: &State) -> Option<&Router> {
+        let at = self.at(asked)?;
+        Some(at.router.get_or_init(|| {
+            at.operations
+                .iter()
+                .fold(Router::new(), |router, put| put(router))
+                .fallback(|| async { Problem::no_route() })
+                .method_not_allowed_fallback(|| async { Problem::method() })
+                .with_state(state.clone())
+        }))
+    }
+
+    /// Of two paths that fit, the one with fewer parameters is meant: `/v1/bookings/export` before `/v1/bookings/{id}`.
+    fn at(&self, asked: &str) -> Option<&AtPath> {
+        let fitting = self.0.iter().filter(|at| fits(&at.path, asked));
+        fitting.min_by_key(|at| parameters(&at.path))
+    }
+}
+
+fn parameters(path: &str) -> usize {
+    path.matches('{').count()
+}
+
+/// Whether the router of `path` may take what was asked for: as many segments, and the same where `path` has no parameter.
+fn fits(path: &str, asked: &str) -> bool {
+    let mut asked = asked.split('/');
+    let each = path.split('/').all(|part| asked.next().is_some_and(|it| part == it || part.starts_with('{')));
+    each && asked.next().is_none()
 }
 
 /// Goes on to the handler where the caller has the scope. The log keeps who wrote; ids are all that paths hold.
@@ -224,6 +279,49 @@ fn text_header(name: &str, description: &str, pattern: &str, example: &str) -> P
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn paths() -> Operations {
+        crate::routes::operations(Operations::default())
+    }
+
+    #[test]
+    fn every_path_is_found_and_none_is_taken_for_another() {
+        let operations = paths();
+        assert!(operations.0.len() > 80);
+        for at in &operations.0 {
+            let asked: Vec<&str> =
+                at.path.split('/').map(|part| if part.starts_with('{') { "01a2" } else { part }).collect();
+            assert_eq!(operations.at(&asked.join("/")).unwrap().path, at.path);
+            assert!(operations.at(&format!("{}/", at.path)).is_none_or(|other| other.path != at.path));
+        }
+        assert!(operations.at("/v1/nothing").is_none());
+        assert!(operations.at("/").is_none());
+    }
+
+    #[test]
+    fn no_two_operations_claim_the_same_path_and_method() {
+        for at in paths().0 {
+            // Axum says so by panicking when they are put together.
+            let router = at.operations.iter().fold(Router::new(), |router, put| put(router));
+            assert!(router.has_routes(), "{}", at.path);
+        }
+    }
+
+    #[test]
+    fn of_two_paths_that_fit_the_same_request_one_has_fewer_parameters() {
+        let operations = paths();
+        let same = |one: &str, other: &str| one == other || one.starts_with('{') || other.starts_with('{');
+        for (number, one) in operations.0.iter().enumerate() {
+            for other in &operations.0[..number] {
+                let (one, other) = (&one.path, &other.path);
+                let alike = one.split('/').count() == other.split('/').count()
+                    && one.split('/').zip(other.split('/')).all(|(one, other)| same(one, other));
+                assert!(!alike || parameters(one) != parameters(other), "{one} or {other}");
+            }
+        }
+    }
+
     /// The scope in the document is the one that is checked: both come from the list of operations.
     #[test]
     fn what_is_read_needs_no_more_than_a_scope_for_reading() {
