@@ -100,7 +100,7 @@ const BURST: u32 = 1000;
 /// Requests of each operation, unless told otherwise.
 const REQUESTS: usize = 200;
 
-/// Every part; one that fails does not keep the others from being measured. Nothing is measured before all is built.
+/// Every part; one that fails does not keep the others from being measured. The functions are built before anything is measured.
 fn whole() -> Result<()> {
     let mut steps = Steps::new();
     bench_size::install(&mut steps)?;

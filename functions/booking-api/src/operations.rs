@@ -12,7 +12,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter};
 use domain::access::Scope;
 use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
@@ -54,8 +54,8 @@ macro_rules! operations {
 }
 pub(crate) use operations;
 
-/// What puts one operation into the router of its path.
-type Put = Box<dyn Fn(Router<State>) -> Router<State> + Send + Sync>;
+/// Makes what answers one operation, behind the scope that it needs.
+type Make = Box<dyn Fn() -> MethodRouter<State> + Send + Sync>;
 
 /// Every operation by its path. The router of a path is made when the first request for it comes: a sandbox is asked for a few of them, and all of
 /// their routers together were more than half of the instructions of its start.
@@ -65,7 +65,7 @@ pub(crate) struct Operations(Vec<AtPath>);
 struct AtPath {
     /// With the names of its parameters: `/v1/bookings/{id}`.
     path: String,
-    operations: Vec<Put>,
+    operations: Vec<Make>,
     router: OnceLock<Router>,
 }
 
@@ -73,9 +73,8 @@ impl Target for Operations {
     // Of `P` the path and the methods only. What describes operations is not part of the function that answers them.
     fn operation<P: Described, H: Handler<T, State>, T: 'static>(mut self, scope: Scope, handler: H) -> Self {
         let path = P::path();
-        let put: Put = Box::new(move |router| {
-            let guard = from_fn_with_state(scope, guarded);
-            P::methods().into_iter().fold(router, |router, method| {
+        let make: Make = Box::new(move || {
+            let methods = P::methods().into_iter().fold(MethodRouter::new(), |router, method| {
                 let method = match method {
                     HttpMethod::Get => MethodFilter::GET,
                     HttpMethod::Post => MethodFilter::POST,
@@ -86,14 +85,22 @@ impl Target for Operations {
                     HttpMethod::Patch => MethodFilter::PATCH,
                     HttpMethod::Trace => MethodFilter::TRACE,
                 };
-                router.route(&P::path(), on(method, handler.clone()).route_layer(guard.clone()))
-            })
+                router.on(method, handler.clone())
+            });
+            methods.route_layer(from_fn_with_state(scope, guarded))
         });
         match self.0.iter_mut().rfind(|at| at.path == path) {
-            Some(at) => at.operations.push(put),
-            None => self.0.push(AtPath { path, operations: vec![put], router: OnceLock::new() }),
+            Some(at) => at.operations.push(make),
+            None => self.0.push(AtPath { path, operations: vec![make], router: OnceLock::new() }),
         }
         self
+    }
+}
+
+impl AtPath {
+    /// All operations of the path together.
+    fn operations(&self) -> MethodRouter<State> {
+        self.operations.iter().fold(MethodRouter::new(), |all, make| all.merge(make()))
     }
 }
 
@@ -102,16 +109,15 @@ impl Operations {
     pub(crate) fn router(&self, asked: &str, state: &State) -> Option<&Router> {
         let at = self.at(asked)?;
         Some(at.router.get_or_init(|| {
-            at.operations
-                .iter()
-                .fold(Router::new(), |router, put| put(router))
+            Router::new()
+                .route(&at.path, at.operations())
                 .fallback(|| async { Problem::no_route() })
                 .method_not_allowed_fallback(|| async { Problem::method() })
                 .with_state(state.clone())
         }))
     }
 
-    /// Of two paths that fit, the one with fewer parameters is meant: `/v1/bookings/export` before `/v1/bookings/{id}`.
+    /// Of two paths that fit, the one with fewer parameters is meant: `/v1/clients/import` before `/v1/clients/{id}`.
     fn at(&self, asked: &str) -> Option<&AtPath> {
         let fitting = self.0.iter().filter(|at| fits(&at.path, asked));
         fitting.min_by_key(|at| parameters(&at.path))
@@ -303,7 +309,7 @@ mod tests {
     fn no_two_operations_claim_the_same_path_and_method() {
         for at in paths().0 {
             // Axum says so by panicking when they are put together.
-            let router = at.operations.iter().fold(Router::new(), |router, put| put(router));
+            let router = Router::new().route(&at.path, at.operations());
             assert!(router.has_routes(), "{}", at.path);
         }
     }

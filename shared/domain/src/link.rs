@@ -10,7 +10,7 @@
 //! | 2 | the last day (UTC) of its use, counted from 1970 |
 //! | 16 | the business's id: a UUID. Any other id is written as its length (1 byte) and its characters |
 //! | 16 | the booking's id, or the client's where the page is about no booking; in the same way |
-//! | 12 | the first half of what HMAC-SHA256 makes of all that stands before and of the client's id |
+//! | 12 | the first 12 bytes of what HMAC-SHA256 makes of all that stands before and of the client's id |
 //!
 //! That is 48 bytes: 64 characters. The client of a booking is not in it: there are at most 40 who could be meant, and the signature is right for
 //! one of them only. Twelve bytes leave a guess one chance in 2^96, for each client and key that is tried.
